@@ -1,1 +1,7 @@
-fn main() {}
+//! The `countersign` program: its command line is [`countersign::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    countersign::cli::main()
+}

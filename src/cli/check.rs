@@ -1,0 +1,138 @@
+//! `countersign check`: would `serve` start? Every finding, and nothing changed.
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::args::ServerArgs;
+use super::output::answer;
+use super::{Failure, bundles};
+use crate::clock::Clock;
+use crate::config::{DatabaseUrl, Purpose, Settings, Tls};
+use crate::domain::secret::MasterKey;
+use crate::oauth::registry::Registry;
+use crate::resources::apply::{ApplyError, Options};
+use crate::resources::{Documents, bundle::Item};
+use crate::server;
+use crate::store::{Location, Store};
+
+pub(super) async fn check(args: ServerArgs) -> Result<(), Failure> {
+    let settings = super::settings(Purpose::Serve, &args.settings.0)?;
+    answer("settings: fine");
+    let mut findings = Findings::default();
+    if let Some(files) = &settings.tls {
+        findings.say("TLS", tls(files));
+    }
+    let master = match settings.find_master_key() {
+        Ok(Some(key)) => Some(key),
+        Ok(None) => {
+            answer("master key: will be made at the first start");
+            None
+        }
+        Err(error) => {
+            findings.say("master key", Err(vec![error.to_string()]));
+            None
+        }
+    };
+    let store = findings.database(&settings, master.as_ref()).await;
+    if !settings.bundles.is_empty() {
+        match bundles::read(&settings.bundles) {
+            Ok(items) => findings.bundles(&settings, store.as_ref(), master, &items).await?,
+            Err(failure) => findings.say("bundles", Err(failure.findings())),
+        }
+    }
+    if let Some(store) = store {
+        store.close().await;
+    }
+    if findings.0.is_empty() { Ok(()) } else { Err(Failure::list("`serve` would not start:", findings.0)) }
+}
+
+fn tls(files: &Tls) -> Result<(), Vec<String>> {
+    let chain = CertificateDer::pem_file_iter(&files.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let key = PrivateKeyDer::from_pem_file(&files.key);
+    let findings: Vec<String> =
+        [chain.err().map(|error| (&files.cert, error)), key.err().map(|error| (&files.key, error))]
+            .into_iter()
+            .flatten()
+            .map(|(path, error)| format!("{}: {error}", path.display()))
+            .collect();
+    if findings.is_empty() { Ok(()) } else { Err(findings) }
+}
+
+#[derive(Default)]
+struct Findings(Vec<String>);
+
+impl Findings {
+    fn say(&mut self, what: &str, result: Result<(), Vec<String>>) {
+        match result {
+            Ok(()) => answer(format!("{what}: fine")),
+            Err(findings) => self.0.extend(findings.into_iter().map(|finding| format!("{what}: {finding}"))),
+        }
+    }
+
+    /// Looks into the database; answers it where its schema is this version's.
+    async fn database(&mut self, settings: &Settings, master: Option<&MasterKey>) -> Option<Store> {
+        match &settings.database_url {
+            DatabaseUrl::SqliteFile(path) if !path.exists() => {
+                answer(format!("database: {} will be made at the first start", path.display()));
+                return None;
+            }
+            DatabaseUrl::SqliteMemory => return None,
+            DatabaseUrl::SqliteFile(_) | DatabaseUrl::Postgres(_) => {}
+        }
+        let store = match Store::open(&server::location(settings)).await {
+            Ok(store) => store,
+            Err(error) => {
+                self.say("database", Err(vec![format!("{}: {error}", settings.database_url)]));
+                return None;
+            }
+        };
+        match store.pending_migrations().await {
+            Ok(Some(0)) => {}
+            Ok(Some(n)) => {
+                answer(format!("database: {n} migrations will be applied"));
+                return None;
+            }
+            Ok(None) => {
+                answer("database: empty; all migrations will be applied");
+                return None;
+            }
+            Err(error) => {
+                self.say("database", Err(vec![error.to_string()]));
+                return None;
+            }
+        }
+        answer("database: fine");
+        if let Some(master) = master {
+            let keys = Registry::new(store.clone(), master, None).await;
+            self.say("signing keys", keys.map(drop).map_err(|error| vec![error.to_string()]));
+        }
+        Some(store)
+    }
+
+    /// Rehearses the bundles on the database, or on an empty one where there is none yet.
+    async fn bundles(
+        &mut self,
+        settings: &Settings,
+        store: Option<&Store>,
+        master: Option<MasterKey>,
+        items: &[Item],
+    ) -> Result<(), Failure> {
+        let store = match store {
+            Some(store) => store.clone(),
+            None => {
+                let empty = Store::open(&Location::SqliteMemory).await?;
+                empty.migrate().await?;
+                empty
+            }
+        };
+        let documents: Documents = server::documents(settings, store, &master.unwrap_or_else(MasterKey::generate));
+        let options = Options { dry_run: true, ..Options::default() };
+        let result = match documents.apply(items, options, Clock::default().now()).await {
+            Ok(_) => Ok(()),
+            Err(ApplyError::Invalid(problems)) => Err(problems),
+            Err(ApplyError::Internal(internal)) => return Err(internal.into()),
+        };
+        self.say("bundles", result);
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! `countersign client`: the applications that ask for tokens.
+
+use serde_json::{Map, Value, json};
+
+use super::Failure;
+use super::args::{ClientCommand, ClientCreateArgs, NamedArgs};
+use super::documents::Documents;
+use super::output::{answer, answer_table};
+use super::prompt;
+use crate::config::Purpose;
+use crate::domain::secret::Secret;
+use crate::resources::DocumentKind;
+
+const CLIENT: DocumentKind = DocumentKind::Client;
+
+pub(super) async fn run(command: ClientCommand) -> Result<(), Failure> {
+    let settings = super::settings(Purpose::Keys, command.settings())?;
+    Documents::with(&settings, async |documents| match command {
+        ClientCommand::Create(args) => create(documents, args).await,
+        ClientCommand::List(_) => list(documents).await,
+        ClientCommand::Disable(args) => set_active(documents, &args, false).await,
+        ClientCommand::Enable(args) => set_active(documents, &args, true).await,
+        ClientCommand::Secret { generate, named } => set_secret(documents, &named, generate).await,
+    })
+    .await
+}
+
+async fn create(documents: &Documents, args: ClientCreateArgs) -> Result<(), Failure> {
+    if documents.exists(CLIENT, &args.id).await? {
+        return Err(Failure::new(format!("there is a client {} already", args.id)));
+    }
+    let secret = if args.public { None } else { Some(new_secret(args.generate)?) };
+    let mut body = document(&args);
+    if let Some(secret) = &secret {
+        body.insert("secret".into(), json!(secret.expose()));
+    }
+    let id = documents.create(CLIENT, Some(args.id), Value::Object(body)).await?;
+    match secret.filter(|_| args.generate) {
+        Some(secret) => answer(secret.expose()),
+        None => answer(id),
+    }
+    Ok(())
+}
+
+fn document(args: &ClientCreateArgs) -> Map<String, Value> {
+    let mut body = Map::new();
+    if let Some(name) = &args.name {
+        body.insert("name".into(), json!(name));
+    }
+    body.insert("grant_types".into(), json!(args.grant_types));
+    if args.first_party {
+        body.insert("first_party".into(), json!(true));
+    }
+    if !args.scopes.is_empty() {
+        body.insert("scope".into(), json!(args.scopes));
+    }
+    let mut flow = Map::new();
+    if !args.redirect_uris.is_empty() {
+        flow.insert("redirect_uris".into(), json!(args.redirect_uris));
+    }
+    if args.grant_types.iter().any(|grant| grant == "authorization_code") {
+        flow.insert("pkce".into(), json!(true));
+        flow.insert("secret_required".into(), json!(!args.public));
+        body.insert("auth".into(), json!({ "authorization_code": flow }));
+    }
+    body
+}
+
+async fn list(documents: &Documents) -> Result<(), Failure> {
+    let clients = documents.list(CLIENT).await?;
+    let rows: Vec<_> = clients.iter().map(row).collect();
+    answer_table(["ID", "NAME", "STATE", "KIND", "GRANT TYPES"], &rows);
+    Ok(())
+}
+
+fn row(client: &Value) -> [String; 5] {
+    let text = |field: &str| client.get(field).and_then(Value::as_str).unwrap_or("–").to_owned();
+    let state = if client.get("active") == Some(&Value::Bool(false)) { "disabled" } else { "active" };
+    let kind = if client.get("secret").is_some() { "confidential" } else { "public" };
+    let grants = client.get("grant_types").and_then(Value::as_array).into_iter().flatten();
+    let grants: Vec<&str> = grants.filter_map(Value::as_str).collect();
+    [text("id"), text("name"), state.to_owned(), kind.to_owned(), grants.join(" ")]
+}
+
+async fn set_active(documents: &Documents, args: &NamedArgs, active: bool) -> Result<(), Failure> {
+    known(documents, &args.id).await?;
+    documents.merge(CLIENT, &args.id, json!({ "active": active })).await?;
+    answer(format!("{} is {}", args.id, if active { "enabled" } else { "disabled" }));
+    Ok(())
+}
+
+async fn set_secret(documents: &Documents, args: &NamedArgs, generate: bool) -> Result<(), Failure> {
+    known(documents, &args.id).await?;
+    let secret = new_secret(generate)?;
+    documents.merge(CLIENT, &args.id, json!({ "secret": secret.expose() })).await?;
+    if generate {
+        answer(secret.expose());
+    } else {
+        answer(format!("{} has a new secret", args.id));
+    }
+    Ok(())
+}
+
+fn new_secret(generate: bool) -> Result<Secret, Failure> {
+    if generate { Ok(Secret::generate()) } else { prompt::new_secret("Secret") }
+}
+
+async fn known(documents: &Documents, id: &str) -> Result<(), Failure> {
+    if documents.exists(CLIENT, id).await? {
+        return Ok(());
+    }
+    Err(Failure::new(format!("there is no client {id}; `countersign client list` shows them")))
+}

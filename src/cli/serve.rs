@@ -1,0 +1,106 @@
+//! `countersign dev` and `countersign serve`: start, say so, wait for a signal, stop.
+
+use std::fmt::Write as _;
+
+use super::Failure;
+use super::output::{answer, answer_text};
+use crate::clock::{Clock, monotonic_millis};
+use crate::config::{Mode, Overrides, Purpose, Settings};
+use crate::server::Instance;
+use crate::web::dev::Dev;
+
+pub(super) async fn dev(flags: &Overrides) -> Result<(), Failure> {
+    run(super::settings(Purpose::Dev, flags)?).await
+}
+
+pub(super) async fn serve(flags: &Overrides) -> Result<(), Failure> {
+    run(super::settings(Purpose::Serve, flags)?).await
+}
+
+async fn run(settings: Settings) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+    let (mode, any_port) = (settings.mode, settings.listen.port() == 0);
+    let instance = tokio::select! {
+        started = Instance::start(settings, Clock::default()) => started.map_err(Failure::new)?,
+        () = signals.next() => return Err(Failure::new("stopped before it was ready")),
+    };
+    tracing::info!(address = %instance.address, issuer = instance.issuer, "listening");
+    match mode {
+        Mode::Dev => {
+            answer_text(&welcome(&instance.issuer, instance.demo.as_ref().map(|demo| &demo.page)));
+            answer(format!("ready in {} ms", monotonic_millis()));
+        }
+        Mode::Serve if any_port => answer(instance.address),
+        Mode::Serve => {}
+    }
+    signals.next().await;
+    tracing::info!("stopping");
+    tokio::select! {
+        () = instance.stop() => Ok(()),
+        () = signals.next() => Err(Failure::new("stopped by a second signal, before requests in flight were answered")),
+    }
+}
+
+/// What a developer wants to know first.
+fn welcome(issuer: &str, demo: Option<&Dev>) -> String {
+    let mut text = format!("Countersign {} for development\n\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |what: &str, value: &str| {
+        let _ = writeln!(text, "  {what:<14}{value}");
+    };
+    line("Issuer", issuer);
+    line("Start page", &format!("{issuer}/"));
+    let Some(demo) = demo else { return text };
+    if demo.clients.is_empty() {
+        line("Demo", "none: the database holds other resources");
+    }
+    for (id, secret, _) in &demo.clients {
+        if let Some(secret) = secret {
+            line("Demo client", &format!("{id} / {secret}"));
+        }
+    }
+    for (name, password) in &demo.users {
+        line("Demo user", &format!("{name} / {password}"));
+    }
+    line("Admin client", &format!("{} / {}", demo.admin.0, demo.admin.1));
+    let _ = write!(text, "\n  A token, from another terminal:\n\n{}\n\n", demo.curl);
+    text
+}
+
+/// Ctrl-C and SIGTERM.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

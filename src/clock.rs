@@ -1,0 +1,37 @@
+//! The one clock. Every rule takes `now` as a value; it is read once per request, here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::domain::time::Timestamp;
+
+/// Tells the time; tests and `dev` can move it. Clones share the same hands.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    offset: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The present second.
+    pub fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        Timestamp(seconds).plus(self.offset.load(Ordering::Relaxed))
+    }
+
+    /// Moves this clock by so many seconds, forward or back.
+    pub fn advance(&self, seconds: i64) {
+        self.offset.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+/// Milliseconds of a clock that only goes forward, for measuring how old something in this process's memory is.
+pub fn monotonic_millis() -> u64 {
+    use std::sync::OnceLock;
+    static START: OnceLock<std::time::Instant> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    let now = std::time::Instant::now();
+    u64::try_from(now.duration_since(*START.get_or_init(|| now)).as_millis()).unwrap_or(u64::MAX)
+}

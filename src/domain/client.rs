@@ -1,0 +1,246 @@
+//! A `Client`: an application that asks for tokens, with the settings its document carries for each flow.
+//!
+//! Documents are Aidbox's; [`crate::resources`] is their door and keeps every field. Here are the fields with an effect, and
+//! the meaning of an absent one.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::redirect_uri::RedirectUri;
+use super::scope::Scope;
+
+/// A client as the protocol sees it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The `client_id`.
+    pub id: String,
+    /// A label for people; the id where there is none.
+    pub name: String,
+    /// Whether it may do anything at all.
+    pub active: bool,
+    /// Raised when everything issued to it must end; see the `document` table.
+    pub epoch: i64,
+    /// The stored form of its secret; a client without one is public (RFC 6749 §2.1).
+    pub stored_secret: Option<String>,
+    /// What its document says.
+    pub document: Document,
+}
+
+/// The fields of a Client document that have an effect.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Document {
+    name: Option<String>,
+    grant_types: Option<Vec<String>>,
+    auth: Flows,
+    redirect_uri: Option<String>,
+    audience: Option<OneOrMany>,
+    scope: Option<Vec<String>>,
+    /// `first_party`: no consent page, and one session shared with the browser's login.
+    pub first_party: bool,
+    /// `introspect`: whose tokens it may look into.
+    pub introspect: Introspect,
+    /// `token_response_userinfo`: whether token answers carry `userinfo`; absent, first-party clients get it.
+    pub token_response_userinfo: Option<bool>,
+    /// `token_endpoint_auth_method` (RFC 7591 §2): where present, the only method accepted.
+    pub token_endpoint_auth_method: Option<String>,
+    /// `id_token_signed_response_alg` (OIDC Registration §2); RS256 where absent.
+    pub id_token_signed_response_alg: Option<String>,
+    /// The algorithm of JWT access tokens; RS256 where absent.
+    pub access_token_signed_response_alg: Option<String>,
+    /// Where a browser may go after logout (RP-Initiated Logout §3.1).
+    pub post_logout_redirect_uris: Vec<String>,
+    /// `default_max_age` in seconds (OIDC Registration §2).
+    pub default_max_age: Option<i64>,
+    /// `policy_uri`, linked on the login and consent pages.
+    pub policy_uri: Option<String>,
+    /// `tos_uri`, linked on the login and consent pages.
+    pub tos_uri: Option<String>,
+    /// `logo_uri`, shown on the login and consent pages where it is of our own origin.
+    pub logo_uri: Option<String>,
+    /// Origins whose scripts may call the token endpoint.
+    pub allowed_origins: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Flows {
+    authorization_code: Flow,
+    client_credentials: Flow,
+    password: Flow,
+}
+
+/// The settings of one flow, `auth.<flow>` in the document.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Flow {
+    redirect_uri: Option<String>,
+    redirect_uris: Vec<String>,
+    audience: Option<OneOrMany>,
+    token_format: Option<String>,
+    /// Life of an access token in seconds; the server's default where absent.
+    pub access_token_expiration: Option<i64>,
+    /// `true`: always a refresh token; `false`: never; absent: where `offline_access` was granted.
+    pub refresh_token: Option<bool>,
+    /// Idle life of a refresh token in seconds, from issue or last use; absent, it does not expire.
+    pub refresh_token_expiration: Option<i64>,
+    /// `false`: a client with a secret may do without, with PKCE.
+    pub secret_required: Option<bool>,
+    /// Whether PKCE is required of a confidential client too.
+    pub pkce: bool,
+    /// Seconds in which a spent refresh token still returns its successor; the server's where absent.
+    pub refresh_grace: Option<i64>,
+    /// Whether a refresh may ask for any scope that the user's `Grant` covers.
+    pub refresh_scope_from_grant: bool,
+}
+
+/// Whose tokens a client may introspect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Introspect {
+    /// Only tokens issued to it.
+    Own,
+    /// Also those that name it as their audience.
+    #[default]
+    Audience,
+    /// Any token of this server.
+    Any,
+}
+
+/// The grants of this server that a client may be allowed (RFC 6749 §1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantType {
+    /// RFC 6749 §4.1
+    AuthorizationCode,
+    /// RFC 6749 §4.4
+    ClientCredentials,
+    /// RFC 6749 §4.3
+    Password,
+}
+
+impl GrantType {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::Password => "password",
+        }
+    }
+
+    /// The grant of this name; Aidbox's documents also say `code`.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::AuthorizationCode, Self::ClientCredentials, Self::Password]
+            .into_iter()
+            .find(|grant| grant.name() == name || (name == "code" && *grant == Self::AuthorizationCode))
+    }
+}
+
+/// One value or a list of them, as documents write audiences.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(value) => vec![value],
+            Self::Many(values) => values,
+        }
+    }
+}
+
+impl Client {
+    /// A client from its stored document. `body` passed the door of `resources` when it was stored; a body that does not
+    /// read any more (written by a newer version, say) is an error rather than a client with fewer rules.
+    pub fn from_document(id: &str, epoch: i64, active: bool, stored_secret: Option<String>, body: Value) -> Result<Self, serde_json::Error> {
+        let document = Document::deserialize(body)?;
+        let name = document.name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| id.to_owned());
+        Ok(Self { id: id.to_owned(), name, active, epoch, stored_secret, document })
+    }
+
+    /// Whether it cannot keep a secret (RFC 6749 §2.1), which is so where it has none.
+    pub const fn is_public(&self) -> bool {
+        self.stored_secret.is_none()
+    }
+
+    /// Whether its document allows the grant. A document of 2018 has no `grant_types` and allows the grants of its day.
+    pub fn allows(&self, grant: GrantType) -> bool {
+        match &self.document.grant_types {
+            Some(names) => names.iter().any(|name| GrantType::named(name) == Some(grant)),
+            None => true,
+        }
+    }
+
+    /// Whether its document allows HTTP Basic on the REST surface (Aidbox's grant type `basic`).
+    pub fn allows_basic(&self) -> bool {
+        self.document.grant_types.iter().flatten().any(|name| name == "basic")
+    }
+
+    /// The settings for a grant.
+    pub const fn flow(&self, grant: GrantType) -> &Flow {
+        match grant {
+            GrantType::AuthorizationCode => &self.document.auth.authorization_code,
+            GrantType::ClientCredentials => &self.document.auth.client_credentials,
+            GrantType::Password => &self.document.auth.password,
+        }
+    }
+
+    /// The registered redirect URIs, in their order: of the flow, then of the 2018 shape (comma-separated at the top level).
+    pub fn redirect_uris(&self) -> Vec<RedirectUri> {
+        let flow = self.flow(GrantType::AuthorizationCode);
+        let legacy = self.document.redirect_uri.iter().flat_map(|list| list.split(',')).map(str::trim);
+        let all = flow.redirect_uri.iter().chain(&flow.redirect_uris).map(String::as_str).chain(legacy);
+        let mut uris: Vec<RedirectUri> = Vec::new();
+        for uri in all.filter(|uri| !uri.is_empty()).map(RedirectUri::stored) {
+            if !uris.contains(&uri) {
+                uris.push(uri);
+            }
+        }
+        uris
+    }
+
+    /// The scopes it may ask for; `None` where its document does not limit them.
+    pub fn allowed_scope(&self) -> Option<Scope> {
+        self.document.scope.as_ref().map(|words| Scope::from_words(words.iter().map(String::as_str)))
+    }
+
+    /// The audiences its document names for a grant.
+    pub fn audiences(&self, grant: GrantType) -> Vec<String> {
+        let audience = self.flow(grant).audience.clone().or_else(|| self.document.audience.clone());
+        audience.map(OneOrMany::into_vec).unwrap_or_default()
+    }
+
+    /// Whether PKCE is demanded of an authorization request: of public clients always (RFC 9700 §2.1.1), of those that may do
+    /// without their secret, and where the document asks for it.
+    pub fn requires_pkce(&self) -> bool {
+        let flow = self.flow(GrantType::AuthorizationCode);
+        self.is_public() || flow.pkce || flow.secret_required == Some(false)
+    }
+
+    /// Whether a client with a secret may redeem a code without it.
+    pub fn secret_is_optional(&self, grant: GrantType) -> bool {
+        self.flow(grant).secret_required == Some(false)
+    }
+
+    /// The signing algorithm of its ID tokens (OIDC Registration §2: RS256 where the client does not say).
+    pub fn id_token_alg(&self) -> &str {
+        self.document.id_token_signed_response_alg.as_deref().unwrap_or("RS256")
+    }
+
+    /// The signing algorithm of its JWT access tokens (RFC 9068 §2.1 wants RS256 supported; it is what most expect).
+    pub fn access_token_alg(&self) -> &str {
+        self.document.access_token_signed_response_alg.as_deref().unwrap_or("RS256")
+    }
+}
+
+impl Flow {
+    /// Whether access tokens are JWTs (RFC 9068) rather than opaque.
+    pub fn is_jwt(&self) -> bool {
+        self.token_format.as_deref() == Some("jwt")
+    }
+}
+

@@ -1,0 +1,177 @@
+//! Sign-in with a name and a password, and how often it may be tried.
+//!
+//! Failures are counted under three keys, shared by all nodes: the address, the account as tried from that address, and the
+//! account from anywhere. The last one is slow to close and never applies to a browser in which that person has signed in
+//! before, so that a stranger can neither guess for long nor lock the owner out. An answer tells neither whether the account
+//! exists nor which part was wrong, and takes the same time.
+
+use std::net::IpAddr;
+
+use crate::domain::internal::Internal;
+use crate::domain::password::{self, Verified};
+use crate::domain::secret::{MacKey, Secret};
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::identity::hashing::Hashing;
+use crate::store::Store;
+
+/// Longer names and passwords are wrong without a look.
+const MAX_NAME: usize = 320;
+const MAX_PASSWORD: usize = 1_024;
+
+/// Failures from one address before it waits, the seconds in which they are counted, and the longest wait. Many people may
+/// share an address.
+const ADDRESS: Limit = Limit { free: 50, window: 900, longest: 60 };
+/// Failures for one account from one address.
+const ACCOUNT_AT_ADDRESS: Limit = Limit { free: 5, window: 900, longest: 900 };
+/// Failures for one account from anywhere, in browsers that are new to it.
+const ACCOUNT: Limit = Limit { free: 100, window: 3_600, longest: 60 };
+
+struct Limit {
+    free: i64,
+    window: i64,
+    longest: i64,
+}
+
+impl Limit {
+    /// Seconds to wait after this many failures: none while they are free, then one, two, four … up to the longest.
+    fn wait(&self, failures: i64) -> i64 {
+        let beyond = failures - self.free;
+        if beyond < 0 { 0 } else { 1_i64.checked_shl(u32::try_from(beyond).unwrap_or(62).min(62)).unwrap_or(i64::MAX).min(self.longest) }
+    }
+}
+
+/// Why a person is not signed in.
+#[derive(Debug)]
+pub enum Refused {
+    /// Name or password is wrong; which one is not told.
+    WrongCredentials,
+    /// Too many failures; the seconds to wait.
+    Throttled(i64),
+    /// The credentials are right, but the account is switched off.
+    Inactive,
+    /// The credentials are right, but the account asks for a second factor.
+    SecondFactor,
+    /// Our own fault.
+    Internal(Internal),
+}
+
+impl<E: Into<Internal>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// One try to sign in.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// User name, e-mail or id.
+    pub name: &'a str,
+    /// The password.
+    pub password: Secret,
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// The user who has signed in in this browser before, where its cookie says so.
+    pub known_user: Option<&'a str>,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// Signs people in.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    store: Store,
+    hashing: Hashing,
+    keys: MacKey,
+}
+
+impl SignIn {
+    /// `keys` hides accounts and addresses in the counters' table.
+    pub const fn new(store: Store, hashing: Hashing, keys: MacKey) -> Self {
+        Self { store, hashing, keys }
+    }
+
+    /// Proves who the person is. The order of the checks is the promise: wait, then credentials, then the account's state.
+    pub async fn with_password(&self, attempt: Attempt<'_>) -> Result<User, Refused> {
+        let keys = self.counters(&attempt);
+        if let Some(until) = self.store.blocked_until(&keys, attempt.now).await? {
+            return Err(Refused::Throttled(attempt.now.until(until).max(1)));
+        }
+        let Some(user) = self.verify(&attempt).await? else {
+            self.count_failure(&keys, attempt.now).await?;
+            tracing::warn!(event = "login_failed", address = %attempt.address, "wrong name or password");
+            return Err(Refused::WrongCredentials);
+        };
+        self.store.forget_failures(&keys[1]).await?;
+        if !user.active {
+            return Err(Refused::Inactive);
+        }
+        if user.needs_second_factor() {
+            return Err(Refused::SecondFactor);
+        }
+        Ok(user)
+    }
+
+    async fn verify(&self, attempt: &Attempt<'_>) -> Result<Option<User>, Internal> {
+        let plain = attempt.password.clone();
+        if attempt.name.len() > MAX_NAME || plain.expose().len() > MAX_PASSWORD {
+            return Ok(None);
+        }
+        let account = self.store.account_by_login_name(attempt.name.trim()).await?;
+        let Some((user, stored)) = account.and_then(|account| Some((account.user, account.password?))) else {
+            self.hashing.run(move || password::verify_nothing(&plain)).await?;
+            return Ok(None);
+        };
+        let compared = stored.clone();
+        let (verified, plain) = self.hashing.run(move || (password::verify(&plain, &compared), plain)).await?;
+        if verified == Verified::Outdated || (verified == Verified::Yes && password::is_fast(&stored)) {
+            let new = self.hashing.run(move || password::hash(&plain)).await?;
+            self.store.upgrade_password(&user.id, &stored, &new).await?;
+        }
+        Ok((verified != Verified::No).then_some(user))
+    }
+
+    async fn count_failure(&self, keys: &[[u8; 32]; 3], now: Timestamp) -> Result<(), Internal> {
+        for (key, limit) in keys.iter().zip([ADDRESS, ACCOUNT_AT_ADDRESS, ACCOUNT]) {
+            let failures = self.store.count_failure(key, limit.window, now).await?;
+            let wait = limit.wait(failures);
+            if wait > 0 {
+                self.store.block(key, now.plus(wait)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn counters(&self, attempt: &Attempt<'_>) -> [[u8; 32]; 3] {
+        let name = attempt.name.trim().to_lowercase();
+        let network = network(attempt.address);
+        // In a known browser the account's own counter gives way to one of that browser's user.
+        let account: &[u8] = if attempt.known_user.is_some() { b"account in a known browser" } else { b"account" };
+        let known = attempt.known_user.unwrap_or_default();
+        [
+            self.keys.tag(&[b"address", &network]),
+            self.keys.tag(&[b"account at address", name.as_bytes(), &network]),
+            self.keys.tag(&[account, name.as_bytes(), known.as_bytes()]),
+        ]
+    }
+}
+
+/// One IPv4 address, or the /64 that one IPv6 household has.
+fn network(address: IpAddr) -> Vec<u8> {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets()[..8].to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_have_an_end() {
+        let waits: Vec<i64> = (4..18).map(|failures| ACCOUNT_AT_ADDRESS.wait(failures)).collect();
+        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
+        assert_eq!(ADDRESS.wait(i64::MAX), 60);
+    }
+}

@@ -1,0 +1,193 @@
+//! How a client proves itself at the token, introspection and revocation endpoints (RFC 6749 §2.3).
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::params::form_decode;
+use super::{Failure, Params, Provider, Refused};
+use crate::domain::client::{Client, GrantType};
+use crate::domain::internal::Internal;
+use crate::domain::password::{self, Verified};
+use crate::domain::secret::Secret;
+
+/// What an `Authorization: Basic` header holds. RFC 6749 §2.3.1 has both halves percent-encoded; many clients send them as they
+/// are, so both readings are kept.
+#[derive(Clone, Debug)]
+pub struct Basic {
+    raw: (String, Secret),
+    decoded: Option<(String, Secret)>,
+}
+
+impl Basic {
+    /// Reads the header's value; `None` where it is not of the scheme `Basic`.
+    pub fn parse(header: &[u8]) -> Option<Result<Self, Refused>> {
+        let rest = header.get(6..).filter(|_| header[..6].eq_ignore_ascii_case(b"basic "))?;
+        let malformed = || Refused::invalid_client("the Authorization header is not base64 of client_id:client_secret");
+        let read = || {
+            let bytes = STANDARD.decode(rest.trim_ascii()).map_err(|_| malformed())?;
+            let text = String::from_utf8(bytes).map_err(|_| malformed())?;
+            let (id, secret) = text.split_once(':').ok_or_else(malformed)?;
+            if text.len() > 4_096 || text.chars().any(char::is_control) {
+                return Err(malformed());
+            }
+            let decoded = form_decode(id.as_bytes()).ok().zip(form_decode(secret.as_bytes()).ok());
+            let decoded = decoded.map(|(id, secret)| (id, Secret::new(secret)));
+            Ok(Self { raw: (id.to_owned(), Secret::new(secret)), decoded })
+        };
+        Some(read())
+    }
+}
+
+impl Basic {
+    /// The undecoded reading, where decoding made a difference.
+    fn raw_if_other(&self) -> Option<&(String, Secret)> {
+        Some(&self.raw).filter(|raw| self.decoded.as_ref() != Some(raw))
+    }
+}
+
+/// A client that has proven itself as far as it can.
+#[derive(Clone, Debug)]
+pub struct Proven {
+    /// The client.
+    pub client: Arc<Client>,
+    /// Whether it did so with its secret.
+    pub with_secret: bool,
+}
+
+struct Presented<'a> {
+    method: &'static str,
+    candidates: Vec<(&'a str, Secret)>,
+}
+
+impl Provider {
+    /// Finds the client that a request comes from and has it prove itself: exactly one method, and where the client has a
+    /// secret, that secret. `flow` names the grant whose document may do without (`secret_required: false`).
+    pub async fn authenticate_client(&self, basic: Option<&Basic>, params: &Params, flow: Option<GrantType>) -> Result<Proven, Failure> {
+        let presented = presented(basic, params)?;
+        let mut outcome = Err(unproven().into());
+        for (id, secret) in &presented.candidates {
+            if let Some(client) = self.registry.client(id).await? {
+                outcome = self.prove(client, secret, presented.method, flow).await;
+                if outcome.is_ok() {
+                    break;
+                }
+            }
+        }
+        outcome
+    }
+
+    async fn prove(&self, client: Arc<Client>, secret: &Secret, method: &str, flow: Option<GrantType>) -> Result<Proven, Failure> {
+        if !client.active {
+            return Err(unproven().into());
+        }
+        let offered = !secret.expose().is_empty();
+        if let Some(registered) = client.document.token_endpoint_auth_method.as_deref() {
+            let used = if offered { method } else { "none" };
+            if registered != used {
+                let text = format!("this client is registered for token_endpoint_auth_method {registered}, but the request uses {used}");
+                return Err(Refused::invalid_client(text).into());
+            }
+        }
+        let Some(stored) = &client.stored_secret else {
+            return if offered {
+                Err(Refused::invalid_client("this client has no secret; leave client_secret out and use PKCE").into())
+            } else {
+                Ok(Proven { client, with_secret: false })
+            };
+        };
+        if !offered {
+            return match flow {
+                Some(grant) if client.secret_is_optional(grant) => Ok(Proven { client, with_secret: false }),
+                _ => Err(Refused::invalid_client("this client has a secret and must use it: HTTP Basic, or client_secret in the body").into()),
+            };
+        }
+        if self.secret_verifies(&client.id, secret, stored).await? {
+            Ok(Proven { client, with_secret: true })
+        } else {
+            tracing::warn!(event = "client_authentication_failed", client = %client.id, "wrong client secret");
+            Err(unproven().into())
+        }
+    }
+
+    /// Whether the secret is the one of this stored form. A slow hash is computed once; that it fitted is then remembered
+    /// under a key that only this process knows, together with the stored form, so that a changed secret is a new question.
+    async fn secret_verifies(&self, client_id: &str, secret: &Secret, stored: &str) -> Result<bool, Internal> {
+        if password::is_fast(stored) {
+            return Ok(password::verify(secret, stored) == Verified::Yes);
+        }
+        let tag = self.secret_cache_key.tag(&[client_id.as_bytes(), stored.as_bytes(), secret.expose().as_bytes()]);
+        if self.verified_secrets.contains_key(&tag) {
+            return Ok(true);
+        }
+        let (plain, form) = (secret.clone(), stored.to_owned());
+        let verified = self.hashing.run(move || password::verify(&plain, &form)).await? != Verified::No;
+        if verified {
+            self.verified_secrets.insert(tag, ()).await;
+        }
+        Ok(verified)
+    }
+}
+
+/// RFC 6749 §2.3: not more than one method per request.
+fn presented<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Result<Presented<'a>, Refused> {
+    let in_body = params.text("client_id");
+    let body_secret = params.secret("client_secret");
+    if params.text("client_assertion").is_some() || params.text("client_assertion_type").is_some() {
+        return Err(Refused::invalid_client("client_assertion is not supported; use HTTP Basic or client_secret"));
+    }
+    let Some(basic) = basic else {
+        let id = in_body.ok_or_else(|| {
+            Refused::invalid_client("no client: send HTTP Basic credentials, or client_id (and client_secret) in the body")
+        })?;
+        let secret = body_secret.unwrap_or_else(|| Secret::new(""));
+        return Ok(Presented { method: "client_secret_post", candidates: vec![(id, secret)] });
+    };
+    if body_secret.is_some() {
+        return Err(Refused::invalid_request("the client authenticates twice, by HTTP Basic and by client_secret in the body; use one of them"));
+    }
+    let candidates: Vec<(&str, Secret)> =
+        basic.decoded.iter().chain(basic.raw_if_other()).map(|(id, secret)| (id.as_str(), secret.clone())).collect();
+    if in_body.is_some_and(|id| candidates.iter().all(|(candidate, _)| *candidate != id)) {
+        return Err(Refused::invalid_request("client_id in the body is another client than the one of HTTP Basic"));
+    }
+    Ok(Presented { method: "client_secret_basic", candidates })
+}
+
+/// One sentence for an unknown client, a switched-off one and a wrong secret, so that it tells nobody which.
+fn unproven() -> Refused {
+    Refused::invalid_client("unknown client or wrong client secret")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(text: &str) -> Option<Result<Basic, Refused>> {
+        Basic::parse(format!("Basic {}", STANDARD.encode(text)).as_bytes())
+    }
+
+    #[test]
+    fn both_readings_of_basic_are_kept() {
+        let read = basic("my%20app:a%3Ab+c").unwrap().unwrap();
+        assert_eq!(read.raw.0, "my%20app");
+        let (id, secret) = read.decoded.unwrap();
+        assert_eq!((id.as_str(), secret.expose()), ("my app", "a:b c"));
+        assert!(basic("a:100%").unwrap().unwrap().decoded.is_none());
+    }
+
+    #[test]
+    fn what_is_no_basic_header_is_refused() {
+        assert!(Basic::parse(b"Bearer x").is_none());
+        assert!(Basic::parse(b"Bas").is_none());
+        assert!(Basic::parse(b"basic !!!").unwrap().is_err());
+        assert!(basic("no-colon").unwrap().is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_it_panic(header: Vec<u8>) {
+            let _ = Basic::parse(&header);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What this server says of itself (OpenID Connect Discovery §3, RFC 8414 §2), put together from what it really serves.
+
+use serde_json::{Map, Value, json};
+
+use super::Provider;
+use super::keys::ALGORITHMS;
+use crate::domain::client::GrantType;
+use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
+use crate::domain::user::CLAIM_SCOPES;
+
+/// The endpoints by the name of their metadata, with their canonical paths; the routes are made from the same list.
+pub const ENDPOINTS: [(&str, &str); 7] = [
+    ("authorization_endpoint", "/oauth2/authorize"),
+    ("token_endpoint", "/oauth2/token"),
+    ("userinfo_endpoint", "/oauth2/userinfo"),
+    ("introspection_endpoint", "/oauth2/introspect"),
+    ("revocation_endpoint", "/oauth2/revoke"),
+    ("end_session_endpoint", "/oauth2/logout"),
+    ("jwks_uri", "/.well-known/jwks.json"),
+];
+
+/// How a client may authenticate.
+const CLIENT_AUTHENTICATION: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
+
+impl Provider {
+    /// Both discovery documents; they are the same.
+    pub fn discovery(&self) -> Value {
+        let mut grants = vec![GrantType::AuthorizationCode.name(), "refresh_token", GrantType::ClientCredentials.name()];
+        if self.rules.password_grant {
+            grants.push(GrantType::Password.name());
+        }
+        let scopes: Vec<&str> = [OPENID, OFFLINE_ACCESS].into_iter().chain(CLAIM_SCOPES.iter().map(|(scope, _)| *scope)).collect();
+        let claims: Vec<&str> = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"]
+            .into_iter()
+            .chain(CLAIM_SCOPES.iter().flat_map(|(_, claims)| claims.iter().copied()))
+            .collect();
+        let mut metadata = Map::new();
+        metadata.insert("issuer".into(), json!(self.issuer()));
+        for (name, path) in ENDPOINTS {
+            metadata.insert(name.into(), json!(format!("{}{path}", self.issuer())));
+        }
+        let rest = json!({
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": grants,
+            "code_challenge_methods_supported": ["S256"],
+            "scopes_supported": scopes,
+            "claims_supported": claims,
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ALGORITHMS,
+            "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+            "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION[..2],
+            "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+            "prompt_values_supported": ["none", "login", "consent", "select_account"],
+            "authorization_response_iss_parameter_supported": true,
+            "claims_parameter_supported": false,
+            "request_parameter_supported": false,
+            "request_uri_parameter_supported": false,
+        });
+        if let Value::Object(rest) = rest {
+            metadata.extend(rest);
+        }
+        Value::Object(metadata)
+    }
+}

@@ -1,0 +1,119 @@
+//! The rules of OAuth 2.0 and OpenID Connect.
+//!
+//! One public verb of [`Provider`] per endpoint, in the file of that name: [`authorize`], [`token`] with a file per grant,
+//! [`userinfo`], [`introspect`], [`revoke`], [`logout`], [`discovery`]. They share the client's proof of itself
+//! ([`client_authentication`]), the reading of a presented token ([`access_token`]), the signing keys ([`keys`]) and what a
+//! node remembers of clients and keys ([`registry`]). HTTP is next door in [`crate::web`]; a failure is [`Refused`], with a
+//! code that a specification names, or our own fault.
+
+use std::sync::Arc;
+
+use crate::domain::internal::Internal;
+use crate::domain::secret::{MacKey, MasterKey};
+use crate::identity::hashing::Hashing;
+use crate::identity::sign_in::SignIn;
+use crate::store::Store;
+
+pub mod access_token;
+pub mod authorize;
+pub mod client_authentication;
+pub mod discovery;
+pub mod introspect;
+pub mod keys;
+pub mod logout;
+pub mod params;
+pub mod refused;
+pub mod registry;
+pub mod revoke;
+pub mod token;
+pub mod userinfo;
+
+pub use params::Params;
+pub use refused::{ErrorCode, Failure, Refused};
+use registry::Registry;
+
+/// What an operator decides about the protocol.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The issuer identifier, without a trailing slash: the base of every URL.
+    pub issuer: String,
+    /// Life of access tokens whose client does not say, in seconds.
+    pub access_token_expiration: i64,
+    /// The longest life of a refresh token in seconds, counted from its first issue.
+    pub max_refresh_token_expiration: Option<i64>,
+    /// Seconds in which a spent refresh token still returns its successor.
+    pub refresh_grace: i64,
+    /// Whether the password grant is served at all (RFC 9700 §2.4: it must not be used; off unless an operator turns it on).
+    pub password_grant: bool,
+}
+
+/// The authorization server, without its HTTP. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) sign_in: SignIn,
+    pub(crate) hashing: Hashing,
+    refresh_key: MacKey,
+    secret_cache_key: MacKey,
+    verified_secrets: moka::future::Cache<[u8; 32], ()>,
+}
+
+/// How many verified client secrets are remembered at the most.
+const VERIFIED_SECRETS: u64 = 20_000;
+
+impl Provider {
+    /// A provider over an open, migrated store. Keys are made on the first start; a master key that does not open the keys
+    /// that are there is an error.
+    pub async fn new(rules: Rules, store: Store, master: &MasterKey, bootstrap: Option<crate::domain::client::Client>) -> Result<Self, Internal> {
+        let hashing = Hashing::default();
+        let registry = Registry::new(store.clone(), master, bootstrap).await?;
+        let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
+        Ok(Self {
+            rules: Arc::new(rules),
+            store,
+            registry,
+            sign_in,
+            hashing,
+            refresh_key: master.mac_key("refresh token succession"),
+            secret_cache_key: MacKey::ephemeral(),
+            verified_secrets: moka::future::Cache::new(VERIFIED_SECRETS),
+        })
+    }
+
+    /// The issuer identifier.
+    pub fn issuer(&self) -> &str {
+        &self.rules.issuer
+    }
+
+    /// What this node remembers of clients and keys.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Signs people in.
+    pub const fn sign_in(&self) -> &SignIn {
+        &self.sign_in
+    }
+
+    /// The store.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// A failure of the database, for the room that must tell a passing one from a lasting one.
+pub use crate::store::Error as StoreError;
+
+/// Whether the same request may succeed in a moment: the database is away, restarting, or out of connections.
+pub fn is_passing(error: &StoreError) -> bool {
+    match error {
+        StoreError::Io(_) | StoreError::PoolTimedOut | StoreError::PoolClosed | StoreError::WorkerCrashed => true,
+        // PostgreSQL classes: 08 connection, 40 transaction rollback, 53 resources, 57 operator intervention. SQLite: 5 busy, 6 locked.
+        StoreError::Database(error) => error.code().is_some_and(|code| {
+            ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class)) || matches!(&*code, "5" | "6" | "517")
+        }),
+        _ => false,
+    }
+}

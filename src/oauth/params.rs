@@ -1,0 +1,176 @@
+//! The parameters of a protocol request, whatever they were written in.
+//!
+//! RFC 6749 §3.1 and §3.2: a name said twice is an error, an unknown one is ignored, and one without a value counts as absent.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode;
+use serde_json::Value;
+
+use super::refused::Refused;
+use crate::domain::secret::Secret;
+
+/// A request has no more parameters than this, and none is longer.
+const MAX_PARAMETERS: usize = 100;
+const MAX_VALUE: usize = 16_384;
+
+/// Names and values, each name once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params {
+    values: BTreeMap<String, Value0>,
+    repeated: Vec<String>,
+}
+
+/// A value; its `Debug` is redacted, since secrets and codes are among them.
+#[derive(Clone, PartialEq, Eq)]
+struct Value0(String);
+
+impl std::fmt::Debug for Value0 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Params {
+    /// Reads `application/x-www-form-urlencoded`, as in a query string or a form body: UTF-8, percent-encoded, `+` for space.
+    pub fn from_form(text: &[u8]) -> Result<Self, Refused> {
+        let mut params = Self::default();
+        for pair in text.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
+            let mut halves = pair.splitn(2, |b| *b == b'=');
+            let name = form_decode(halves.next().unwrap_or_default())?;
+            let value = form_decode(halves.next().unwrap_or_default())?;
+            params.insert(name, value)?;
+        }
+        Ok(params)
+    }
+
+    /// Reads the members of a JSON or YAML object: text, numbers and booleans; a list of words for `scope` and the like.
+    pub fn from_object(value: Value) -> Result<Self, Refused> {
+        let Value::Object(members) = value else { return Err(Refused::invalid_request("the body must be an object of parameters")) };
+        let mut params = Self::default();
+        for (name, value) in members {
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text,
+                Value::Bool(flag) => flag.to_string(),
+                Value::Number(number) => number.to_string(),
+                Value::Array(_) | Value::Object(_) => {
+                    return Err(Refused::invalid_request(format!("{name} must be a string")));
+                }
+            };
+            params.insert(name, text)?;
+        }
+        Ok(params)
+    }
+
+    fn insert(&mut self, name: String, value: String) -> Result<(), Refused> {
+        if self.values.len() >= MAX_PARAMETERS || value.len() > MAX_VALUE || name.len() > 256 {
+            return Err(Refused::invalid_request("the request has too many or too long parameters"));
+        }
+        if name.chars().chain(value.chars()).any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(Refused::invalid_request("a parameter has a control character in it"));
+        }
+        if self.values.contains_key(&name) {
+            self.repeated.push(name);
+        } else {
+            self.values.insert(name, Value0(value));
+        }
+        Ok(())
+    }
+
+    /// The value of a name; an empty one counts as absent.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|value| value.0.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a name that must be there.
+    pub fn required(&self, name: &str) -> Result<&str, Refused> {
+        self.text(name).ok_or_else(|| Refused::invalid_request(format!("{name} is missing")))
+    }
+
+    /// The value of a name that holds a secret.
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        self.text(name).map(Secret::new)
+    }
+
+    /// Whether the name occurs more than once.
+    pub fn is_repeated(&self, name: &str) -> bool {
+        self.repeated.iter().any(|repeated| repeated == name)
+    }
+
+    /// A refusal where any name occurs more than once.
+    pub fn refuse_repeated(&self) -> Result<(), Refused> {
+        match self.repeated.first() {
+            Some(name) => Err(Refused::invalid_request(format!("{name} occurs more than once"))),
+            None => Ok(()),
+        }
+    }
+
+    /// As a query string.
+    pub fn to_query(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.values.iter().map(|(name, value)| (name, &value.0)));
+        query.finish()
+    }
+
+    /// Without a name.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.values.remove(name);
+        self
+    }
+
+    /// With another value for a name.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.values.insert(name.to_owned(), Value0(value.to_owned()));
+        self
+    }
+}
+
+/// Decodes one form component strictly: a stray `%` or bytes that are not UTF-8 are errors rather than replacement characters.
+pub fn form_decode(bytes: &[u8]) -> Result<String, Refused> {
+    let spaced: Vec<u8> = bytes.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+    let mut rest = spaced.as_slice();
+    while let Some(at) = rest.iter().position(|b| *b == b'%') {
+        let valid = rest.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        if !valid {
+            return Err(Refused::invalid_request("the request has a percent sign that encodes nothing"));
+        }
+        rest = &rest[at + 3..];
+    }
+    let text = percent_decode(&spaced).decode_utf8().map_err(|_| Refused::invalid_request("the request is not UTF-8"))?;
+    Ok(text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_reads_back_what_was_written() {
+        let params = Params::from_form(b"state=a%2Bb%2F%3D%26%25&scope=openid+profile&empty=&flag").unwrap();
+        assert_eq!(params.text("state"), Some("a+b/=&%"));
+        assert_eq!(params.text("scope"), Some("openid profile"));
+        assert_eq!(params.text("empty"), None);
+        assert_eq!(params.text("flag"), None);
+        assert_eq!(Params::from_form(params.to_query().as_bytes()).unwrap(), params);
+    }
+
+    #[test]
+    fn what_is_no_form_is_refused() {
+        for form in [&b"a=%"[..], b"a=%zz", b"a=%ff", b"a=%00"] {
+            assert!(Params::from_form(form).is_err(), "{form:?}");
+        }
+        assert!(Params::from_form(b"a=1&a=1").unwrap().refuse_repeated().is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_and_what_it_reads_it_can_write(bytes: Vec<u8>) {
+            if let Ok(params) = Params::from_form(&bytes) && params.refuse_repeated().is_ok() {
+                proptest::prop_assert_eq!(Params::from_form(params.to_query().as_bytes()).unwrap(), params);
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Refusals: the answers that the specifications name, word for word on the wire.
+
+use crate::domain::internal::Internal;
+
+/// An error code and the specification it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the code of that name in the section above it")]
+pub enum ErrorCode {
+    // RFC 6749 §4.1.2.1 and §5.2
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    UnsupportedResponseType,
+    InvalidScope,
+    AccessDenied,
+    // OpenID Connect Core §3.1.2.6
+    LoginRequired,
+    ConsentRequired,
+    InteractionRequired,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    RegistrationNotSupported,
+    // RFC 6750 §3.1
+    InvalidToken,
+    InsufficientScope,
+    // RFC 7009 §2.2.1
+    UnsupportedTokenType,
+    // RFC 8707 §2
+    InvalidTarget,
+}
+
+impl ErrorCode {
+    /// The code on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::AccessDenied => "access_denied",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::InteractionRequired => "interaction_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::InvalidTarget => "invalid_target",
+        }
+    }
+}
+
+/// A refusal: the code, and a sentence for the developer who reads it. The sentence holds printable ASCII without quotes and
+/// backslashes (RFC 6749 §5.2), and no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The code.
+    pub code: ErrorCode,
+    /// What was wrong and what would be right.
+    pub description: String,
+    /// Seconds after which another try may succeed, where waiting is the cure.
+    pub retry_after: Option<i64>,
+}
+
+impl Refused {
+    /// A refusal with its sentence.
+    pub fn new(code: ErrorCode, description: impl Into<String>) -> Self {
+        let description = description.into().chars().map(printable).collect();
+        Self { code, description, retry_after: None }
+    }
+
+    /// `invalid_request`
+    pub fn invalid_request(description: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, description)
+    }
+
+    /// `invalid_grant`
+    pub fn invalid_grant(description: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidGrant, description)
+    }
+
+    /// `invalid_client`
+    pub fn invalid_client(description: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidClient, description)
+    }
+}
+
+fn printable(c: char) -> char {
+    match c {
+        '"' => '\'',
+        '\\' => '/',
+        ' '..='~' => c,
+        _ => '?',
+    }
+}
+
+/// Why an endpoint did not do what was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// The request is at fault.
+    Refused(Refused),
+    /// We are.
+    Internal(Internal),
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl<E: Into<Internal>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Internal(error.into())
+    }
+}

@@ -1,0 +1,118 @@
+//! What a node remembers of clients and signing keys, and how it learns that they changed.
+//!
+//! A single number in the database is raised with every change. Whoever needs a client or a key compares it first, at most
+//! twice a second; so a change made on another node holds here within half a second, and an idle node asks nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use moka::future::Cache;
+use tokio::sync::Mutex;
+
+use super::keys::{KeyRing, Keys};
+use crate::clock::monotonic_millis;
+use crate::domain::client::Client;
+use crate::domain::internal::Internal;
+use crate::domain::secret::MasterKey;
+use crate::store::Store;
+
+/// How long an answer about the version is good for, in milliseconds.
+const TRUSTED_FOR: u64 = 500;
+/// How many clients are remembered at the most.
+const CLIENTS: u64 = 20_000;
+
+/// Clients and keys, remembered. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Registry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    keys: Keys,
+    bootstrap: Option<Arc<Client>>,
+    clients: Cache<String, Arc<Client>>,
+    ring: ArcSwap<KeyRing>,
+    version: AtomicI64,
+    checked_at: AtomicU64,
+    checking: Mutex<()>,
+}
+
+impl Registry {
+    /// Reads the keys, making them on the very first start. `bootstrap` is the administrator's client that settings name.
+    pub async fn new(store: Store, master: &MasterKey, bootstrap: Option<Client>) -> Result<Self, Internal> {
+        let keys = Keys::new(store.clone(), master);
+        let version = store.configuration_version().await?;
+        let ring = keys.load().await?;
+        Ok(Self(Arc::new(Inner {
+            store,
+            keys,
+            bootstrap: bootstrap.map(Arc::new),
+            clients: Cache::new(CLIENTS),
+            ring: ArcSwap::from_pointee(ring),
+            version: AtomicI64::new(version),
+            checked_at: AtomicU64::new(monotonic_millis()),
+            checking: Mutex::new(()),
+        })))
+    }
+
+    /// The client of this id. One that is switched off is found too; the callers decide what that means.
+    pub async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Internal> {
+        if let Some(bootstrap) = self.0.bootstrap.as_ref().filter(|client| client.id == id) {
+            return Ok(Some(Arc::clone(bootstrap)));
+        }
+        self.refresh().await?;
+        if let Some(client) = self.0.clients.get(id).await {
+            return Ok(Some(client));
+        }
+        let version = self.0.version.load(Ordering::Acquire);
+        let Some(client) = self.0.store.client(id).await?.map(Arc::new) else { return Ok(None) };
+        self.0.clients.insert(id.to_owned(), Arc::clone(&client)).await;
+        // A change that was noticed while the row was read: what was read may be older.
+        if self.0.version.load(Ordering::Acquire) != version {
+            self.0.clients.invalidate(id).await;
+        }
+        Ok(Some(client))
+    }
+
+    /// The signing keys.
+    pub async fn key_ring(&self) -> Result<Arc<KeyRing>, Internal> {
+        self.refresh().await?;
+        Ok(self.0.ring.load_full())
+    }
+
+    /// The verbs that change keys.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// Forgets that the version was compared lately: a change was just made here and must hold at once.
+    pub fn expire(&self) {
+        self.0.checked_at.store(0, Ordering::Release);
+    }
+
+
+    async fn refresh(&self) -> Result<(), Internal> {
+        let inner = &*self.0;
+        let is_fresh = || {
+            let checked = inner.checked_at.load(Ordering::Acquire);
+            checked != 0 && monotonic_millis().saturating_sub(checked) < TRUSTED_FOR
+        };
+        if is_fresh() {
+            return Ok(());
+        }
+        let _one = inner.checking.lock().await;
+        if is_fresh() {
+            return Ok(());
+        }
+        let asked_at = monotonic_millis().max(1);
+        let version = inner.store.configuration_version().await?;
+        if inner.version.load(Ordering::Acquire) != version {
+            inner.ring.store(Arc::new(inner.keys.load().await?));
+            inner.version.store(version, Ordering::Release);
+            inner.clients.invalidate_all();
+        }
+        inner.checked_at.store(asked_at, Ordering::Release);
+        Ok(())
+    }
+}

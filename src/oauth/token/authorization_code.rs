@@ -1,0 +1,121 @@
+//! The authorization code grant's second half (RFC 6749 §4.1.3): a code becomes tokens.
+
+use super::issue::{Minting, TokenResponse, opaque_token};
+use super::{TokenRequest, scope_for_user};
+use crate::domain::bearer::{Bearer, Kind, new_row_id};
+use crate::domain::client::{Client, GrantType};
+use crate::domain::pkce::CodeVerifier;
+use crate::domain::scope::Scope;
+use crate::domain::user::User;
+use crate::oauth::{Failure, Provider, Refused};
+use crate::store::codes::{Code, Redeemed, Redemption};
+
+const GRANT: GrantType = GrantType::AuthorizationCode;
+
+impl Provider {
+    pub(super) async fn authorization_code(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+        let proven = self.client_for(request, GRANT).await?;
+        let (client, params, now) = (&*proven.client, request.params, request.now);
+        let code = params.required("code")?;
+        let verifier = match params.text("code_verifier") {
+            None => None,
+            Some(text) => Some(CodeVerifier::parse(text).ok_or_else(|| {
+                Refused::invalid_grant("code_verifier must be 43 to 128 letters, digits, - . _ or ~ (RFC 7636 section 4.1)")
+            })?),
+        };
+        let challenge = verifier.map(|verifier| verifier.challenge());
+        let code = Bearer::parse(Kind::AuthorizationCode, code).ok_or_else(no_such_code)?;
+
+        let flow = client.flow(GRANT);
+        let id = new_row_id();
+        let opaque = opaque_token(flow, id);
+        let refresh = Bearer::generate(Kind::RefreshToken, id);
+        let lifetimes = self.lifetimes(flow, now);
+        let audience = self.default_audience(client, GRANT);
+        let redemption = Redemption {
+            id: code.id(),
+            digest: code.digest(),
+            client_id: &client.id,
+            client_epoch: client.epoch,
+            redirect_uri: params.text("redirect_uri"),
+            code_challenge: challenge.as_ref().map(crate::domain::pkce::CodeChallenge::as_str),
+            session_id: id,
+            token_digest: opaque.as_ref().map(Bearer::digest),
+            token_expires_at: lifetimes.access,
+            audience: &audience.join(" "),
+            refresh_digest: refresh.digest(),
+            refresh_expires_at: lifetimes.refresh,
+            refresh_limit: lifetimes.refresh_limit,
+            refresh_always: flow.refresh_token == Some(true),
+            refresh_if_asked: flow.refresh_token.is_none(),
+            now,
+        };
+        let Some(redeemed) = self.store.redeem_code(&redemption).await? else {
+            return Err(self.why_not(&code, client, &redemption).await?.into());
+        };
+        let Redeemed { code, person_active: true, refreshable, person: Some(person), person_updated_at } = redeemed else {
+            return Err(Refused::invalid_grant("User is inactive").into());
+        };
+        let user = User {
+            id: code.user_id,
+            active: true,
+            epoch: code.user_epoch,
+            updated_at: person_updated_at.unwrap_or_default(),
+            body: person.0,
+        };
+        let scope = Scope::from_words(code.scope.split(' ').filter(|word| !word.is_empty()));
+        tracing::info!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, user = %user.id, session = %id);
+        let minting = Minting {
+            client,
+            grant: GRANT,
+            user: Some(&user),
+            id,
+            scope: &scope_for_user(&user, &scope),
+            audience: &audience,
+            auth_time: Some(code.auth_time),
+            issued_at: now,
+            expires_at: lifetimes.access,
+            opaque: opaque.as_ref(),
+            refresh: refreshable.then_some(&refresh),
+            id_token: code.id_token,
+            nonce: code.nonce.as_deref(),
+        };
+        Ok(self.mint(&minting, now).await?)
+    }
+
+    /// Tells why a code was not to be had, and has the consequence of a replay committed before it is refused.
+    async fn why_not(&self, presented: &Bearer, client: &Client, r: &Redemption<'_>) -> Result<Refused, Failure> {
+        let Some(code) = self.store.code(presented.id()).await? else { return Ok(no_such_code()) };
+        // A guess at the secret part, or another client: neither learns whether the code exists, nor burns it.
+        if !presented.digest().matches(&code.digest) || code.client_id != client.id || code.client_epoch != client.epoch {
+            return Ok(no_such_code());
+        }
+        if let Some(mismatch) = mismatch(&code, r) {
+            return Ok(mismatch);
+        }
+        // RFC 6749 §4.1.2: a code used twice ends every token that came from it.
+        if let (Some(_), Some(session)) = (code.claimed_at, code.session_id) {
+            self.store.end_family(session, r.now).await?;
+            tracing::warn!(event = "code_replayed", client = %client.id, user = %code.user_id, session = %session, "its tokens are revoked");
+            return Ok(Refused::invalid_grant("the code was used before; the tokens that came from it are revoked"));
+        }
+        Ok(Refused::invalid_grant("the code has expired; it lives 60 seconds"))
+    }
+}
+
+/// What of the request does not fit the code (RFC 6749 §4.1.3, RFC 7636 §4.6).
+fn mismatch(code: &Code, r: &Redemption<'_>) -> Option<Refused> {
+    let refused = match (r.redirect_uri, r.code_challenge, code.code_challenge.as_deref()) {
+        (Some(uri), ..) if uri != code.redirect_uri => "redirect_uri is not the one of the authorization request",
+        (None, ..) if code.redirect_required => "redirect_uri is missing; it was sent with the authorization request and must be repeated",
+        (_, None, Some(_)) => "code_verifier is missing; the authorization request had a code_challenge",
+        (_, Some(_), None) => "code_verifier was sent, but the authorization request had no code_challenge",
+        (_, Some(sent), Some(kept)) if sent != kept => "code_verifier does not fit the code_challenge of the authorization request",
+        _ => return None,
+    };
+    Some(Refused::invalid_grant(refused))
+}
+
+fn no_such_code() -> Refused {
+    Refused::invalid_grant("there is no such code for this client")
+}

@@ -1,0 +1,99 @@
+//! The client credentials grant (RFC 6749 §4.4): a client acts for itself.
+
+use super::issue::{Minting, TokenResponse, opaque_token};
+use super::{TokenRequest, requested_scope};
+use crate::domain::bearer::{Bearer, new_row_id};
+use crate::domain::client::{Client, GrantType};
+use crate::oauth::{ErrorCode, Failure, Provider, Refused};
+use crate::store::sessions::Session;
+
+const GRANT: GrantType = GrantType::ClientCredentials;
+
+impl Provider {
+    pub(super) async fn client_credentials(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+        let proven = self.client_for(request, GRANT).await?;
+        if !proven.with_secret {
+            // RFC 6749 §4.4: the grant is for confidential clients only.
+            return Err(Refused::new(ErrorCode::UnauthorizedClient, "client_credentials needs a client with a secret").into());
+        }
+        let (client, now) = (&*proven.client, request.now);
+        let scope = requested_scope(client, request.params.text("scope"))?;
+        let audience = self.audience(client, request.params.text("audience"))?;
+        let flow = client.flow(GRANT);
+        let id = new_row_id();
+        let lifetimes = self.lifetimes(flow, now);
+        let opaque = opaque_token(flow, id);
+        if let Some(token) = &opaque {
+            self.store.insert_session(&session(client, token, &scope.to_string(), &audience.join(" "), lifetimes.access, now)).await?;
+        }
+        tracing::debug!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, session = %id);
+        let minting = Minting {
+            client,
+            grant: GRANT,
+            user: None,
+            id,
+            scope: &scope,
+            audience: &audience,
+            auth_time: None,
+            issued_at: now,
+            expires_at: lifetimes.access,
+            opaque: opaque.as_ref(),
+            refresh: None,
+            id_token: false,
+            nonce: None,
+        };
+        Ok(self.mint(&minting, now).await?)
+    }
+
+    /// The audience a client asks for. Where its document names audiences, it must be one of them.
+    fn audience(&self, client: &Client, requested: Option<&str>) -> Result<Vec<String>, Refused> {
+        let allowed = client.audiences(GRANT);
+        match requested {
+            None => Ok(self.default_audience(client, GRANT)),
+            Some(one) if one.contains(char::is_whitespace) => {
+                Err(Refused::new(ErrorCode::InvalidTarget, "audience must be one name without spaces"))
+            }
+            Some(one) if allowed.is_empty() || allowed.iter().any(|name| name == one) => Ok(vec![one.to_owned()]),
+            Some(one) => Err(Refused::new(
+                ErrorCode::InvalidTarget,
+                format!("the audience {one} is not in auth.client_credentials.audience of the client's document"),
+            )),
+        }
+    }
+}
+
+fn session(
+    client: &Client,
+    token: &Bearer,
+    scope: &str,
+    audience: &str,
+    expires_at: crate::domain::time::Timestamp,
+    now: crate::domain::time::Timestamp,
+) -> Session {
+    Session {
+        id: token.id(),
+        kind: GRANT.name().into(),
+        family: token.id(),
+        parent: None,
+        shared: false,
+        user_id: None,
+        user_epoch: None,
+        client_id: Some(client.id.clone()),
+        client_epoch: Some(client.epoch),
+        scope: scope.into(),
+        granted_scope: scope.into(),
+        audience: audience.into(),
+        id_token: false,
+        token_digest: Some(token.digest().as_bytes().into()),
+        token_expires_at: expires_at,
+        refresh_digest: None,
+        refresh_expires_at: None,
+        refresh_limit: None,
+        rotated_at: None,
+        successor: None,
+        auth_time: None,
+        seen_at: now,
+        created_at: now,
+        ended_at: None,
+    }
+}

@@ -1,0 +1,177 @@
+//! Minting tokens, in one place: access tokens opaque or JWT (RFC 9068), refresh tokens, ID tokens (OpenID Connect Core §2).
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::domain::bearer::{Bearer, Kind};
+use crate::domain::client::{Client, Flow, GrantType};
+use crate::domain::internal::Internal;
+use crate::domain::scope::Scope;
+use crate::domain::secret::Digest;
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::oauth::access_token::TYP;
+use crate::oauth::keys::ID_TOKEN_LIFE;
+use crate::oauth::{Provider, userinfo};
+
+/// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3): an object without null members.
+#[derive(Clone, Debug)]
+pub struct TokenResponse(pub Map<String, Value>);
+
+/// When what is issued now will expire.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// The access token.
+    pub access: Timestamp,
+    /// The refresh token, unless it is used before; never where absent.
+    pub refresh: Option<Timestamp>,
+    /// The refresh token and all its successors.
+    pub refresh_limit: Option<Timestamp>,
+}
+
+/// What tokens are minted from.
+#[derive(Debug)]
+pub struct Minting<'a> {
+    /// For whom.
+    pub client: &'a Client,
+    /// The grant whose settings apply.
+    pub grant: GrantType,
+    /// About whom.
+    pub user: Option<&'a User>,
+    /// The row of the access token.
+    pub id: Uuid,
+    /// What the access token allows.
+    pub scope: &'a Scope,
+    /// Whom it is meant for.
+    pub audience: &'a [String],
+    /// When the person proved who they are.
+    pub auth_time: Option<Timestamp>,
+    /// The access token's issue and expiry.
+    pub issued_at: Timestamp,
+    /// See `issued_at`.
+    pub expires_at: Timestamp,
+    /// The access token, where it is opaque; otherwise a JWT is made.
+    pub opaque: Option<&'a Bearer>,
+    /// The refresh token.
+    pub refresh: Option<&'a Bearer>,
+    /// Whether an ID token goes with it.
+    pub id_token: bool,
+    /// Its nonce.
+    pub nonce: Option<&'a str>,
+}
+
+impl Provider {
+    /// The lifetimes that a flow's settings give to what is issued now.
+    pub(super) fn lifetimes(&self, flow: &Flow, now: Timestamp) -> Lifetimes {
+        let access = flow.access_token_expiration.filter(|life| *life > 0).unwrap_or(self.rules.access_token_expiration);
+        let refresh_limit = self.rules.max_refresh_token_expiration.map(|cap| now.plus(cap));
+        let idle = flow.refresh_token_expiration.filter(|life| *life > 0).map(|life| now.plus(life));
+        let refresh = match (idle, refresh_limit) {
+            (Some(idle), Some(limit)) => Some(idle.min(limit)),
+            (idle, limit) => idle.or(limit),
+        };
+        Lifetimes { access: now.plus(access), refresh, refresh_limit }
+    }
+
+    /// The audience of an access token whose request names none: those of the client's document, else this server
+    /// (RFC 9068 §3: a default resource indicator). An entry that begins with `#` is a pattern, not a name.
+    pub(super) fn default_audience(&self, client: &Client, grant: GrantType) -> Vec<String> {
+        let named: Vec<String> = client.audiences(grant).into_iter().filter(|name| !name.starts_with('#')).collect();
+        if named.is_empty() { vec![self.rules.issuer.clone()] } else { named }
+    }
+
+    /// Mints everything and puts the answer together.
+    pub(super) async fn mint(&self, m: &Minting<'_>, now: Timestamp) -> Result<TokenResponse, Internal> {
+        let access = match m.opaque {
+            Some(bearer) => bearer.reveal(),
+            None => self.access_jwt(m).await?,
+        };
+        let mut answer = Map::new();
+        if m.id_token
+            && let Some(user) = m.user
+        {
+            answer.insert("id_token".into(), self.id_token(m, user, &access, now).await?.into());
+        }
+        answer.insert("access_token".into(), access.into());
+        answer.insert("token_type".into(), "Bearer".into());
+        answer.insert("expires_in".into(), now.until(m.expires_at).max(0).into());
+        if let Some(refresh) = m.refresh {
+            answer.insert("refresh_token".into(), refresh.reveal().into());
+        }
+        answer.insert("scope".into(), m.scope.to_string().into());
+        if let Some(userinfo) = m.user.and_then(|user| userinfo::in_token_response(m.client, user, m.scope)) {
+            answer.insert("userinfo".into(), userinfo);
+        }
+        Ok(TokenResponse(answer))
+    }
+
+    /// RFC 9068 §2.2.
+    async fn access_jwt(&self, m: &Minting<'_>) -> Result<String, Internal> {
+        let mut claims = Map::new();
+        claims.insert("iss".into(), self.issuer().into());
+        claims.insert("sub".into(), m.user.map_or(m.client.id.as_str(), |user| &user.id).into());
+        claims.insert("aud".into(), one_or_many(m.audience));
+        claims.insert("exp".into(), m.expires_at.0.into());
+        claims.insert("iat".into(), m.issued_at.0.into());
+        claims.insert("jti".into(), m.id.to_string().into());
+        claims.insert("client_id".into(), m.client.id.as_str().into());
+        claims.insert("scope".into(), m.scope.to_string().into());
+        match m.auth_time {
+            Some(auth_time) => claims.insert("auth_time".into(), auth_time.0.into()),
+            // Without a row, the token itself says which incarnation of the client it was issued to.
+            None => claims.insert("cep".into(), m.client.epoch.into()),
+        };
+        self.sign(m.client.access_token_alg(), TYP, &claims, m.issued_at).await
+    }
+
+    /// OpenID Connect Core §2 and §3.1.3.6.
+    async fn id_token(&self, m: &Minting<'_>, user: &User, access: &str, now: Timestamp) -> Result<String, Internal> {
+        let mut claims = user.claims(m.scope);
+        claims.insert("iss".into(), self.issuer().into());
+        claims.insert("aud".into(), m.client.id.as_str().into());
+        claims.insert("exp".into(), now.plus(ID_TOKEN_LIFE).0.into());
+        claims.insert("iat".into(), now.0.into());
+        if let Some(auth_time) = m.auth_time {
+            claims.insert("auth_time".into(), auth_time.0.into());
+        }
+        if let Some(nonce) = m.nonce {
+            claims.insert("nonce".into(), nonce.into());
+        }
+        let alg = m.client.id_token_alg();
+        // Of EdDSA's hash the specifications say nothing; Ed25519 uses SHA-512, and so do the libraries of the field.
+        let at_hash = if alg == "EdDSA" { left_half_sha512(access) } else { left_half_sha256(access) };
+        claims.insert("at_hash".into(), at_hash.into());
+        self.sign(alg, "JWT", &claims, now).await
+    }
+
+    async fn sign(&self, alg: &str, typ: &str, claims: &Map<String, Value>, now: Timestamp) -> Result<String, Internal> {
+        let ring = self.registry.key_ring().await?;
+        let key = ring.signing(alg, now).ok_or_else(|| NoKey(alg.to_owned()))?;
+        key.sign(typ, claims).await
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no signing key for {0}")]
+struct NoKey(String);
+
+/// A bearer value for the access token of a flow, unless that is to be a JWT.
+pub fn opaque_token(flow: &Flow, id: Uuid) -> Option<Bearer> {
+    (!flow.is_jwt()).then(|| Bearer::generate(Kind::AccessToken, id))
+}
+
+fn one_or_many(audience: &[String]) -> Value {
+    match audience {
+        [one] => json!(one),
+        many => json!(many),
+    }
+}
+
+fn left_half_sha256(text: &str) -> String {
+    B64.encode(&Digest::of(text.as_bytes()).as_bytes()[..16])
+}
+
+fn left_half_sha512(text: &str) -> String {
+    B64.encode(&aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, text.as_bytes()).as_ref()[..32])
+}

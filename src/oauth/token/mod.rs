@@ -1,0 +1,84 @@
+//! The token endpoint (RFC 6749 §3.2): the client proves itself, a grant is spent, tokens are issued.
+//!
+//! A grant's own rules are in the file of its name; what they share is here and in [`issue`].
+
+mod authorization_code;
+mod client_credentials;
+pub mod issue;
+mod password;
+mod refresh_token;
+
+use std::net::IpAddr;
+
+use super::client_authentication::{Basic, Proven};
+use super::{ErrorCode, Failure, Params, Provider, Refused};
+use crate::domain::client::{Client, GrantType};
+use crate::domain::scope::{ADMIN, OFFLINE_ACCESS, Scope};
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+pub use issue::TokenResponse;
+
+/// A token request, read but not yet believed.
+#[derive(Debug)]
+pub struct TokenRequest<'a> {
+    /// The credentials of the `Authorization` header.
+    pub basic: Option<&'a Basic>,
+    /// The body.
+    pub params: &'a Params,
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// The present.
+    pub now: Timestamp,
+}
+
+impl Provider {
+    /// Answers `POST /oauth2/token`.
+    pub async fn token(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+        request.params.refuse_repeated()?;
+        match request.params.required("grant_type")? {
+            "authorization_code" => self.authorization_code(request).await,
+            "refresh_token" => self.refresh_token(request).await,
+            "client_credentials" => self.client_credentials(request).await,
+            "password" => self.password(request).await,
+            other => Err(Refused::new(
+                ErrorCode::UnsupportedGrantType,
+                format!("grant_type {other} is not served here; it can be authorization_code, refresh_token, client_credentials or password"),
+            )
+            .into()),
+        }
+    }
+
+    /// The client of a request, proven, for a grant that its document lists.
+    async fn client_for(&self, request: &TokenRequest<'_>, grant: GrantType) -> Result<Proven, Failure> {
+        let proven = self.authenticate_client(request.basic, request.params, Some(grant)).await?;
+        if proven.client.allows(grant) {
+            return Ok(proven);
+        }
+        let text = format!("this client's grant_types do not list {}", grant.name());
+        Err(Refused::new(ErrorCode::UnauthorizedClient, text).into())
+    }
+}
+
+/// The scope of a request, as far as the client's document allows it. What the document does not list is refused rather than
+/// dropped, so that nobody is surprised later; `offline_access` needs no listing, and `admin` always does.
+pub fn requested_scope(client: &Client, text: Option<&str>) -> Result<Scope, Refused> {
+    let invalid = |text: String| Refused::new(ErrorCode::InvalidScope, text);
+    let requested = Scope::parse(text.unwrap_or_default())
+        .ok_or_else(|| invalid("scope has a character that RFC 6749 section 3.3 does not allow".into()))?;
+    let allowed = client.allowed_scope();
+    for word in requested.words() {
+        let listed = match &allowed {
+            Some(list) => list.contains(word) || word == OFFLINE_ACCESS,
+            None => word != ADMIN,
+        };
+        if !listed {
+            return Err(invalid(format!("the client may not ask for the scope {word}; add it to the scope list of its document")));
+        }
+    }
+    Ok(requested)
+}
+
+/// The part of a scope that may be granted for this person: administration only to administrators.
+pub fn scope_for_user(user: &User, scope: &Scope) -> Scope {
+    Scope::from_words(scope.words().filter(|word| *word != ADMIN || user.has_role(ADMIN)))
+}

@@ -1,0 +1,101 @@
+//! The resource owner password credentials grant (RFC 6749 §4.3): for clients that list it, where the operator allows it.
+
+use super::issue::{Minting, TokenResponse, opaque_token};
+use super::{TokenRequest, requested_scope, scope_for_user};
+use crate::domain::bearer::{Bearer, Kind, new_row_id};
+use crate::domain::client::GrantType;
+use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
+use crate::identity::sign_in::{Attempt, Refused as NotSignedIn};
+use crate::oauth::{ErrorCode, Failure, Provider, Refused};
+use crate::store::sessions::Session;
+
+const GRANT: GrantType = GrantType::Password;
+
+impl Provider {
+    pub(super) async fn password(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+        let (params, now) = (request.params, request.now);
+        if !self.rules.password_grant {
+            let text = "the password grant is off on this server; its operator can turn it on with --allow-grant password";
+            return Err(Refused::new(ErrorCode::UnsupportedGrantType, text).into());
+        }
+        let proven = self.client_for(request, GRANT).await?;
+        let client = &*proven.client;
+        let requested = requested_scope(client, params.text("scope"))?;
+        let attempt = Attempt {
+            name: params.required("username")?,
+            password: params.secret("password").ok_or_else(|| Refused::invalid_request("password is missing"))?,
+            address: request.address,
+            known_user: None,
+            now,
+        };
+        let user = self.sign_in.with_password(attempt).await.map_err(refused)?;
+        let scope = scope_for_user(&user, &requested);
+
+        let flow = client.flow(GRANT);
+        let id = new_row_id();
+        let lifetimes = self.lifetimes(flow, now);
+        let opaque = opaque_token(flow, id);
+        let refreshable = flow.refresh_token.unwrap_or_else(|| scope.contains(OFFLINE_ACCESS));
+        let refresh = refreshable.then(|| Bearer::generate(Kind::RefreshToken, id));
+        let audience = self.default_audience(client, GRANT);
+        let session = Session {
+            id,
+            kind: GRANT.name().into(),
+            family: id,
+            parent: None,
+            shared: false,
+            user_id: Some(user.id.clone()),
+            user_epoch: Some(user.epoch),
+            client_id: Some(client.id.clone()),
+            client_epoch: Some(client.epoch),
+            scope: scope.to_string(),
+            granted_scope: scope.to_string(),
+            audience: audience.join(" "),
+            id_token: scope.contains(OPENID),
+            token_digest: opaque.as_ref().map(|token| token.digest().as_bytes().into()),
+            token_expires_at: lifetimes.access,
+            refresh_digest: refresh.as_ref().map(|token| token.digest().as_bytes().into()),
+            refresh_expires_at: lifetimes.refresh,
+            refresh_limit: lifetimes.refresh_limit,
+            rotated_at: None,
+            successor: None,
+            auth_time: Some(now),
+            seen_at: now,
+            created_at: now,
+            ended_at: None,
+        };
+        self.store.insert_session(&session).await?;
+        tracing::info!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, user = %user.id, session = %id);
+        let minting = Minting {
+            client,
+            grant: GRANT,
+            user: Some(&user),
+            id,
+            scope: &scope,
+            audience: &audience,
+            auth_time: Some(now),
+            issued_at: now,
+            expires_at: lifetimes.access,
+            opaque: opaque.as_ref(),
+            refresh: refresh.as_ref(),
+            id_token: session.id_token,
+            nonce: None,
+        };
+        Ok(self.mint(&minting, now).await?)
+    }
+}
+
+/// RFC 6749 §5.2: whatever is wrong with the credentials is `invalid_grant`. Aidbox's own words for an inactive user.
+fn refused(why: NotSignedIn) -> Failure {
+    match why {
+        NotSignedIn::WrongCredentials => Refused::invalid_grant("wrong user name or password").into(),
+        NotSignedIn::Throttled(seconds) => {
+            let mut refused = Refused::invalid_grant(format!("too many failed sign-ins; try again in {seconds} seconds"));
+            refused.retry_after = Some(seconds);
+            refused.into()
+        }
+        NotSignedIn::Inactive => Refused::invalid_grant("User is inactive").into(),
+        NotSignedIn::SecondFactor => Refused::invalid_grant("this user signs in with a second factor, which the password grant cannot ask for").into(),
+        NotSignedIn::Internal(internal) => Failure::Internal(internal),
+    }
+}

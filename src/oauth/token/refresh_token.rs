@@ -1,0 +1,179 @@
+//! The refresh grant (RFC 6749 §6), with rotation (RFC 9700 §4.14.2).
+//!
+//! Each use spends the token and returns a successor that is derived from it. For a few seconds, and only until that successor
+//! is used, the spent one returns the same successor again: a lost answer, a retry or a second tab signs nobody out, and
+//! nothing readable is stored. Any later use of a spent token means that two parties hold it: the whole family ends.
+
+use uuid::Uuid;
+
+use super::issue::{Minting, TokenResponse};
+use super::{TokenRequest, requested_scope, scope_for_user};
+use crate::domain::bearer::{Bearer, Kind, new_row_id};
+use crate::domain::client::{Client, GrantType};
+use crate::domain::internal::Internal;
+use crate::domain::scope::Scope;
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::oauth::{ErrorCode, Failure, Provider, Refused};
+use crate::store::sessions::{Found, Rotation, Session};
+
+impl Provider {
+    pub(super) async fn refresh_token(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+        let proven = self.authenticate_client(request.basic, request.params, Some(GrantType::AuthorizationCode)).await?;
+        let (client, now) = (&*proven.client, request.now);
+        let presented = request.params.required("refresh_token")?;
+        let presented = Bearer::parse(Kind::RefreshToken, presented).ok_or_else(no_such_token)?;
+        // The settings are those of the grant that the family began with; without a look at the row, only a narrower scope
+        // or the password grant make a difference, so the common case needs no read before its one write.
+        let scope = match request.params.text("scope") {
+            None => None,
+            Some(text) => Some(self.refreshed_scope(&presented, client, text).await?),
+        };
+        let successor = new_row_id();
+        let grant = self.grant_of(client);
+        let lifetimes = self.lifetimes(client.flow(grant), now);
+        let next = self.successor(&presented, client, grant, successor);
+        let scope_text = scope.as_ref().map(ToString::to_string);
+        let rotation = Rotation {
+            id: presented.id(),
+            digest: presented.digest(),
+            client_id: &client.id,
+            client_epoch: client.epoch,
+            scope: scope_text.as_deref(),
+            successor,
+            token_digest: next.access.as_ref().map(Bearer::digest),
+            refresh_digest: next.refresh.digest(),
+            token_expires_at: lifetimes.access,
+            refresh_expires_at: lifetimes.refresh,
+            now,
+        };
+        match self.store.rotate(&rotation).await? {
+            Some(made) => {
+                tracing::info!(event = "tokens_refreshed", client = %client.id, user = made.session.user_id, session = %successor);
+                self.answer(client, grant, made, &next, now).await
+            }
+            None => self.retried(&presented, client, grant, now).await,
+        }
+    }
+
+    /// A token that is spent, expired or was never ours: the same successor again, the end of the family, or a plain no.
+    async fn retried(&self, presented: &Bearer, client: &Client, grant: GrantType, now: Timestamp) -> Result<TokenResponse, Failure> {
+        let Some(found) = self.store.session(presented.id()).await? else { return Err(no_such_token().into()) };
+        let session = &found.session;
+        let genuine = session.refresh_digest.as_deref().is_some_and(|stored| presented.digest().matches(stored));
+        if !genuine || session.client_id.as_deref() != Some(&client.id) || session.client_epoch != Some(client.epoch) {
+            return Err(no_such_token().into());
+        }
+        if !found.live {
+            return Err(Refused::invalid_grant("the session of this refresh token has ended").into());
+        }
+        let (Some(rotated_at), Some(successor)) = (session.rotated_at, session.successor) else {
+            return Err(Refused::invalid_grant("the refresh token has expired").into());
+        };
+        let grace = client.flow(grant).refresh_grace.unwrap_or(self.rules.refresh_grace);
+        if rotated_at.until(now) < grace
+            && let Some(made) = self.store.session(successor).await?
+            && made.live
+            && made.session.rotated_at.is_none()
+        {
+            let next = self.successor(presented, client, grant, successor);
+            return self.answer(client, grant, made, &next, now).await;
+        }
+        // RFC 9700 §4.14.2: a spent token that comes back was stolen, or its successor was; nobody can tell which.
+        self.store.end_family(session.family, now).await?;
+        tracing::warn!(
+            event = "refresh_token_reused", client = %client.id, user = session.user_id, session = %session.id, family = %session.family,
+            "all tokens of this family are revoked"
+        );
+        Err(Refused::invalid_grant("the refresh token was used before; the tokens of this session are revoked").into())
+    }
+
+    async fn answer(&self, client: &Client, grant: GrantType, made: Found, next: &Next, now: Timestamp) -> Result<TokenResponse, Failure> {
+        let Found { session, person, person_updated_at, .. } = made;
+        let user = person.zip(session.user_id.clone()).map(|(body, id)| User {
+            id,
+            active: true,
+            epoch: session.user_epoch.unwrap_or_default(),
+            updated_at: person_updated_at.unwrap_or_default(),
+            body: body.0,
+        });
+        let scope = words(&session.scope);
+        let scope = user.as_ref().map_or_else(|| scope.clone(), |user| scope_for_user(user, &scope));
+        let audience: Vec<String> = words(&session.audience).words().map(str::to_owned).collect();
+        let minting = Minting {
+            client,
+            grant,
+            user: user.as_ref(),
+            id: session.id,
+            scope: &scope,
+            audience: &audience,
+            auth_time: session.auth_time,
+            issued_at: session.created_at,
+            expires_at: session.token_expires_at,
+            opaque: next.access.as_ref(),
+            refresh: Some(&next.refresh),
+            id_token: session.id_token,
+            // Core §12.2: the ID token of a refresh should have no nonce.
+            nonce: None,
+        };
+        Ok(self.mint(&minting, now).await?)
+    }
+
+    fn successor(&self, presented: &Bearer, client: &Client, grant: GrantType, id: Uuid) -> Next {
+        let derive = |kind| presented.derive(&self.refresh_key, kind, id);
+        Next {
+            access: (!client.flow(grant).is_jwt()).then(|| derive(Kind::AccessToken)),
+            refresh: derive(Kind::RefreshToken),
+        }
+    }
+
+    /// The settings that a refresh goes by: those of the code flow, or of the password grant for a client that has only that.
+    fn grant_of(&self, client: &Client) -> GrantType {
+        if client.allows(GrantType::AuthorizationCode) || !self.rules.password_grant { GrantType::AuthorizationCode } else { GrantType::Password }
+    }
+
+    /// RFC 6749 §6: a refresh may ask for less than was granted. For more only where the client's document says so, and then
+    /// no more than the person has consented to for this client.
+    async fn refreshed_scope(&self, presented: &Bearer, client: &Client, text: &str) -> Result<Scope, Failure> {
+        let requested = requested_scope(client, Some(text))?;
+        let Some(session) = self.genuine(presented, client).await? else { return Err(no_such_token().into()) };
+        if requested.is_within(&words(&session.granted_scope)) {
+            return Ok(requested);
+        }
+        let refused = |text| Failure::from(Refused::new(ErrorCode::InvalidScope, text));
+        if !client.flow(self.grant_of(client)).refresh_scope_from_grant {
+            return Err(refused("a refresh may ask for no scope beyond those granted (RFC 6749 section 6)"));
+        }
+        let consented = match &session.user_id {
+            Some(user_id) => self.store.consented_scope(user_id, &client.id).await?.unwrap_or_default(),
+            None => Scope::default(),
+        };
+        if requested.is_within(&consented.union(&words(&session.granted_scope))) {
+            Ok(requested)
+        } else {
+            Err(refused("the user has not consented to this scope for this client"))
+        }
+    }
+
+    async fn genuine(&self, presented: &Bearer, client: &Client) -> Result<Option<Session>, Internal> {
+        let found = self.store.session(presented.id()).await?.map(|found| found.session);
+        Ok(found.filter(|session| {
+            session.refresh_digest.as_deref().is_some_and(|stored| presented.digest().matches(stored))
+                && session.client_id.as_deref() == Some(&client.id)
+        }))
+    }
+}
+
+/// What a refresh hands out.
+struct Next {
+    access: Option<Bearer>,
+    refresh: Bearer,
+}
+
+fn words(text: &str) -> Scope {
+    Scope::from_words(text.split(' ').filter(|word| !word.is_empty()))
+}
+
+fn no_such_token() -> Refused {
+    Refused::invalid_grant("there is no such refresh token for this client")
+}

@@ -1,0 +1,43 @@
+//! The userinfo endpoint (OpenID Connect Core §5.3), and `userinfo` in token answers, which is Aidbox's.
+
+use serde_json::{Map, Value};
+
+use super::access_token::AccessToken;
+use super::{ErrorCode, Refused};
+use crate::domain::client::Client;
+use crate::domain::scope::{OPENID, Scope};
+use crate::domain::user::User;
+
+/// The claims that the token's scopes show (Core §5.4).
+pub fn claims(token: &AccessToken) -> Result<Map<String, Value>, Refused> {
+    Ok(person(token)?.claims(&token.scope))
+}
+
+/// The same in Aidbox's shape, where the client may have it: the User document without secrets.
+pub fn document(token: &AccessToken) -> Result<Value, Refused> {
+    let user = person(token)?;
+    Ok(in_token_response(&token.client, user, &token.scope).unwrap_or_else(|| Value::Object(user.claims(&token.scope))))
+}
+
+/// Core §5.3: the endpoint answers to tokens of a person, issued by an OpenID Connect request. Those of a first-party client
+/// may do without the scope `openid`, as in Aidbox.
+fn person(token: &AccessToken) -> Result<&User, Refused> {
+    let insufficient = |text: &str| Refused::new(ErrorCode::InsufficientScope, text);
+    let user = token.user.as_ref().ok_or_else(|| insufficient("the token was issued to a client, not for a person"))?;
+    if token.scope.contains(OPENID) || token.client.document.first_party || token.session.as_ref().is_some_and(|session| session.id_token) {
+        Ok(user)
+    } else {
+        Err(insufficient("the token lacks the scope openid"))
+    }
+}
+
+/// `userinfo` in a token answer: the whole User for first-party clients, as Aidbox does; for others only where their document
+/// says `token_response_userinfo`, and then only what the granted scopes show.
+pub fn in_token_response(client: &Client, user: &User, scope: &Scope) -> Option<Value> {
+    let first_party = client.document.first_party;
+    match client.document.token_response_userinfo.unwrap_or(first_party) {
+        false => None,
+        true if first_party => Some(user.document()),
+        true => Some(Value::Object(user.claims(scope))),
+    }
+}

@@ -1,0 +1,140 @@
+//! The documents that administrators PUT: read, checked, changed, kept and shown.
+//!
+//! [`format`] reads JSON and YAML, [`kind`] knows the types and their rules, with their [`fields`] as data for [`schema`];
+//! [`secret_fields`] takes secrets out before anything else sees them. [`Documents`] has a verb per operation of the REST
+//! surface, whose HTTP is in [`crate::web`]; [`bundle`] reads files of them, [`apply`] makes a database equal to them.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+pub mod apply;
+pub mod bundle;
+pub mod fields;
+pub mod format;
+pub mod kind;
+pub mod outcome;
+pub mod patch;
+pub mod render;
+pub mod schema;
+pub mod search;
+pub mod secret_fields;
+mod write;
+
+pub use kind::DocumentKind;
+pub use outcome::{Issue, Outcome, Problem};
+pub use render::Mount;
+use secret_fields::Keeper;
+pub use write::{Effect, Written};
+
+use crate::domain::secret::SealingKey;
+use crate::domain::time::Timestamp;
+use crate::identity::hashing::Hashing;
+use crate::store::Store;
+use crate::store::documents::Row;
+
+/// The verbs on documents. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Documents {
+    store: Store,
+    http_redirects: bool,
+    keeper: Keeper,
+}
+
+/// What a request says about the version it expects (RFC 9110 §13.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Precondition {
+    /// `If-Match`: this version, or any where it is `*`.
+    pub if_match: Option<String>,
+    /// `If-None-Match: *`: none yet.
+    pub if_none_match_any: bool,
+}
+
+/// A change to one document, of many that are made together.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Create or replace.
+    Put(DocumentKind, String, Value),
+    /// Create; the id is the document's own, or a new one.
+    Post(DocumentKind, Value),
+    /// Change in place.
+    Patch(DocumentKind, String, patch::Method, Value),
+    /// Delete.
+    Delete(DocumentKind, String),
+}
+
+impl Documents {
+    /// The documents of a store. `http_redirects` permits plain-http redirect URIs beyond loopback; `sealing` keeps what must
+    /// be read again.
+    pub fn new(store: Store, http_redirects: bool, sealing: Arc<SealingKey>) -> Self {
+        Self { store, http_redirects, keeper: Keeper { hashing: Hashing::default(), sealing } }
+    }
+
+    /// The store underneath.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The document; 404 where there never was one, 410 where it was deleted.
+    pub async fn read(&self, kind: DocumentKind, id: &str) -> Result<Row, Problem> {
+        match self.store.document(kind.name(), id).await? {
+            Some(row) if row.deleted_at.is_none() => Ok(row),
+            Some(_) => Err(Outcome::new(410, "deleted", format!("Resource {}/{id} was deleted", kind.name())).into()),
+            None => Err(Outcome::not_found(kind.name(), id).into()),
+        }
+    }
+
+    /// A page of documents, and how many match.
+    pub async fn search(&self, kind: DocumentKind, search: &search::Search) -> Result<(Vec<Row>, i64), Problem> {
+        Ok(self.store.documents(kind.name(), &search.query).await?)
+    }
+
+    /// Makes one change.
+    pub async fn change(&self, change: Change, expected: &Precondition, now: Timestamp) -> Result<Written, Problem> {
+        let mut written = self.change_all(vec![(change, expected.clone())], None, now).await?;
+        written.pop().ok_or_else(|| Outcome::new(500, "exception", "nothing was written").into())
+    }
+
+    /// The document as a reader sees it, for a change in place.
+    fn as_read(row: &Row) -> Value {
+        let mut body = object(row.body.0.clone());
+        secret_fields::mask(&mut body, &stored(row));
+        Value::Object(body)
+    }
+}
+
+/// Whether an id may name a document.
+pub fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~@+:".contains(&b))
+}
+
+/// The members of a document's body.
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+/// The stored secrets of a row.
+fn stored(row: &Row) -> secret_fields::Stored {
+    serde_json::from_value(row.secrets.0.clone()).unwrap_or_default()
+}
+
+/// References in one form: `{reference: "User/a"}` becomes `{resourceType: "User", id: "a"}`.
+fn one_form(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            let reference = members.get("reference").and_then(Value::as_str).and_then(|text| text.split_once('/'));
+            if let Some((kind, id)) = reference.map(|(kind, id)| (kind.to_owned(), id.to_owned())) {
+                members.remove("reference");
+                members.insert("resourceType".into(), json!(kind));
+                members.insert("id".into(), json!(id));
+            }
+            members.values_mut().for_each(one_form);
+        }
+        Value::Array(items) => items.iter_mut().for_each(one_form),
+        _ => {}
+    }
+}
+

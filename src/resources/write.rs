@@ -1,0 +1,285 @@
+//! Writing documents, one or many, in one transaction.
+//!
+//! Everything slow (hashing a secret) and everything that can be wrong comes first, against the rows as they are; the
+//! transaction then writes over exactly those versions. Where somebody was faster, all of it is done again.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use sqlx::types::Json;
+
+use super::kind::DocumentKind;
+use super::outcome::{Issue, Outcome, Problem};
+use super::secret_fields;
+use super::{Change, Documents, Precondition, is_id, object, one_form, patch, stored};
+use crate::domain::bearer::new_row_id;
+use crate::domain::time::Timestamp;
+use crate::store::documents::Row;
+
+/// How often somebody else may be faster before we say so.
+const TRIES: usize = 5;
+/// More changes than this are not made together.
+const MAX_CHANGES: usize = 10_000;
+
+/// What came of a change.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The document as it is now; as it was, where it was deleted.
+    pub row: Row,
+    /// What happened.
+    pub effect: Effect,
+    /// What was accepted and still looks wrong.
+    pub warnings: Vec<String>,
+}
+
+/// What happened to a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is new.
+    Created,
+    /// It is another one now.
+    Updated,
+    /// It was like that already; nothing was written.
+    Unchanged,
+    /// It is gone.
+    Deleted,
+}
+
+/// A change worked out, to be written over version `base`.
+struct Prepared {
+    kind: DocumentKind,
+    base: i64,
+    written: Written,
+}
+
+impl Documents {
+    /// Makes changes together or not at all. `origin` marks documents as made by a bundle.
+    pub async fn change_all(&self, changes: Vec<(Change, Precondition)>, origin: Option<&str>, now: Timestamp) -> Result<Vec<Written>, Problem> {
+        if changes.len() > MAX_CHANGES {
+            return Err(Outcome::new(413, "too-long", format!("at most {MAX_CHANGES} resources are written together")).into());
+        }
+        for _ in 0..TRIES {
+            let prepared = self.prepare_all(&changes, origin, now).await?;
+            if self.write(&prepared, now).await? {
+                return Ok(prepared.into_iter().map(|one| one.written).collect());
+            }
+        }
+        Err(Outcome::new(409, "conflict", "others keep changing the same resources; try again").into())
+    }
+
+    /// The same, but for the writing.
+    pub(super) async fn rehearse(&self, changes: Vec<(Change, Precondition)>, origin: &str, now: Timestamp) -> Result<Vec<Written>, Problem> {
+        let prepared = self.prepare_all(&changes, Some(origin), now).await?;
+        Ok(prepared.into_iter().map(|one| one.written).collect())
+    }
+
+    async fn prepare_all(&self, changes: &[(Change, Precondition)], origin: Option<&str>, now: Timestamp) -> Result<Vec<Prepared>, Problem> {
+        let mut prepared: Vec<Prepared> = Vec::with_capacity(changes.len());
+        let mut latest: HashMap<(DocumentKind, String), Written> = HashMap::new();
+        for (change, expected) in changes {
+            let one = self.prepare(change.clone(), expected, origin, now, &latest).await?;
+            latest.insert((one.kind, one.written.row.id.clone()), one.written.clone());
+            prepared.push(one);
+        }
+        Ok(prepared)
+    }
+
+    async fn prepare(
+        &self,
+        change: Change,
+        expected: &Precondition,
+        origin: Option<&str>,
+        now: Timestamp,
+        earlier: &HashMap<(DocumentKind, String), Written>,
+    ) -> Result<Prepared, Problem> {
+        let (kind, id, is_post) = match &change {
+            Change::Put(kind, id, _) | Change::Patch(kind, id, ..) | Change::Delete(kind, id) => (*kind, id.clone(), false),
+            Change::Post(kind, document) => (*kind, own_id(*kind, document)?, true),
+        };
+        if !is_id(&id) {
+            return Err(Outcome::invalid(vec![Issue::invalid(format!("{}.id", kind.name()), "must be 1 to 128 of A-Z a-z 0-9 - . _ ~ @ + :")]).into());
+        }
+        let present = match earlier.get(&(kind, id.clone())) {
+            Some(written) if written.effect == Effect::Deleted => {
+                return Err(Outcome::new(409, "conflict", format!("{}/{id} is deleted by an earlier entry of this request", kind.name())).into());
+            }
+            Some(written) => Some(written.row.clone()),
+            None => self.store().document(kind.name(), &id).await?,
+        };
+        let living = present.as_ref().filter(|row| row.deleted_at.is_none());
+        expect(kind, &id, living, expected)?;
+        if is_post && living.is_some() {
+            return Err(Outcome::new(409, "conflict", format!("{}/{id} exists already; PUT replaces it", kind.name())).into());
+        }
+        let document = match change {
+            Change::Put(_, _, document) | Change::Post(_, document) => document,
+            Change::Delete(..) => return self.prepare_delete(kind, &id, living, now),
+            Change::Patch(_, _, method, change) => {
+                let row = living.ok_or_else(|| Outcome::not_found(kind.name(), &id))?;
+                patch::apply(kind, Self::as_read(row), method, change)?
+            }
+        };
+        self.prepare_put(kind, id, document, present.as_ref(), origin, now).await
+    }
+
+    async fn prepare_put(
+        &self,
+        kind: DocumentKind,
+        id: String,
+        mut document: Value,
+        present: Option<&Row>,
+        origin: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Prepared, Problem> {
+        if !document.is_object() {
+            return Err(Outcome::new(400, "invalid", "the body must be an object").into());
+        }
+        document.as_object_mut().into_iter().for_each(drop_nulls);
+        one_form(&mut document);
+        let mut body = object(document);
+        if let Some(name) = body.remove("resourceType").filter(|name| *name != kind.name()) {
+            return Err(Outcome::invalid(vec![Issue::invalid(format!("{}.resourceType", kind.name()), format!("is {name}, but the path says {}", kind.name()))]).into());
+        }
+        body.remove("id");
+        body.remove("meta");
+        let issues = kind.problems(&body, self.http_redirects);
+        if !issues.is_empty() {
+            return Err(Outcome::invalid(issues).into());
+        }
+        let warnings = kind.warnings(&body);
+        let living = present.filter(|row| row.deleted_at.is_none());
+        let before = living.map(stored).unwrap_or_default();
+        let given = secret_fields::take(kind, &mut body);
+        let secrets = self.keeper.store(kind, &id, given, &before).await?;
+
+        let body = Value::Object(body);
+        let same = living.is_some_and(|row| row.body.0 == body) && secrets == before;
+        if let Some(row) = living.filter(|_| same) {
+            let adopted = origin.is_some() && row.origin.as_deref() != origin;
+            if !adopted {
+                return Ok(Prepared { kind, base: row.version, written: Written { row: row.clone(), effect: Effect::Unchanged, warnings } });
+            }
+        }
+        let reference = |name: &str| (kind == DocumentKind::Grant).then(|| body.pointer(&format!("/{name}/id")).and_then(Value::as_str).map(str::to_owned)).flatten();
+        let base = present.map_or(0, |row| row.version);
+        // A changed password ends whatever was issued under the old one.
+        let ends = kind == DocumentKind::User && living.is_some() && secrets.get("password") != before.get("password");
+        let row = Row {
+            kind: kind.name().into(),
+            version: base + 1,
+            active: kind.is_active(body.as_object().unwrap_or(&Map::new())),
+            epoch: present.map_or(0, |row| row.epoch) + i64::from(ends),
+            user_id: reference("user"),
+            client_id: reference("client"),
+            origin: origin.map(str::to_owned).or_else(|| living.and_then(|row| row.origin.clone())),
+            created_at: living.map_or(now, |row| row.created_at),
+            updated_at: now,
+            deleted_at: None,
+            body: Json(body),
+            secrets: Json(serde_json::to_value(&secrets)?),
+            id,
+        };
+        let effect = if living.is_some() { Effect::Updated } else { Effect::Created };
+        Ok(Prepared { kind, base, written: Written { row, effect, warnings } })
+    }
+
+    fn prepare_delete(&self, kind: DocumentKind, id: &str, living: Option<&Row>, now: Timestamp) -> Result<Prepared, Problem> {
+        let row = living.ok_or_else(|| Outcome::not_found(kind.name(), id))?;
+        let mut row = row.clone();
+        let base = row.version;
+        row.version += 1;
+        row.epoch += 1;
+        row.updated_at = now;
+        row.deleted_at = Some(now);
+        Ok(Prepared { kind, base, written: Written { row, effect: Effect::Deleted, warnings: Vec::new() } })
+    }
+
+    /// Writes what was prepared; `false` where a row is not the one it was prepared over.
+    async fn write(&self, prepared: &[Prepared], now: Timestamp) -> Result<bool, Problem> {
+        // In one order on every node, so that two batches wait for each other rather than deadlock.
+        let mut order: Vec<&Prepared> = prepared.iter().filter(|one| one.written.effect != Effect::Unchanged).collect();
+        if order.is_empty() {
+            return Ok(true);
+        }
+        order.sort_by(|a, b| (a.kind, &a.written.row.id, a.base).cmp(&(b.kind, &b.written.row.id, b.base)));
+        let mut tx = self.store().begin().await?;
+        for one in &order {
+            if !tx.write_document(&one.written.row, one.base).await? {
+                return Ok(false);
+            }
+        }
+        for one in &order {
+            let row = &one.written.row;
+            let deleted = one.written.effect == Effect::Deleted;
+            match one.kind {
+                DocumentKind::User => {
+                    let names = if deleted { Vec::new() } else { login_names(row) };
+                    if let Some(taken) = tx.set_login_names(&row.id, &names).await? {
+                        return Err(taken_name(row, &taken).into());
+                    }
+                    if deleted {
+                        tx.delete_grants_of(Some(&row.id), None, now).await?;
+                    }
+                }
+                DocumentKind::Client if deleted => tx.delete_grants_of(None, Some(&row.id), now).await?,
+                _ => {}
+            }
+        }
+        if order.iter().any(|one| one.kind == DocumentKind::Client) {
+            tx.touch_configuration().await?;
+        }
+        tx.commit().await?;
+        for one in &order {
+            let Written { row, effect, .. } = &one.written;
+            tracing::info!(event = "document_changed", kind = row.kind, id = row.id, version = row.version, ?effect);
+        }
+        Ok(true)
+    }
+}
+
+fn own_id(kind: DocumentKind, document: &Value) -> Result<String, Problem> {
+    match document.get("id") {
+        None => Ok(new_row_id().to_string()),
+        Some(Value::String(id)) => Ok(id.clone()),
+        Some(_) => Err(Outcome::invalid(vec![Issue::invalid(format!("{}.id", kind.name()), "expected text")]).into()),
+    }
+}
+
+fn expect(kind: DocumentKind, id: &str, living: Option<&Row>, expected: &Precondition) -> Result<(), Outcome> {
+    let conflict = |text: &str| Err(Outcome::new(412, "conflict", format!("{text}: {}/{id}", kind.name())));
+    match (&expected.if_match, living) {
+        (Some(_), None) => return conflict("If-Match on a resource that is not there"),
+        (Some(version), Some(row)) if version != "*" && *version != row.version.to_string() => return conflict("Version Id mismatch"),
+        _ => {}
+    }
+    if expected.if_none_match_any && living.is_some() {
+        return conflict("If-None-Match: * on a resource that is there");
+    }
+    Ok(())
+}
+
+/// Null is absence, as in a merge patch.
+fn drop_nulls(members: &mut Map<String, Value>) {
+    members.retain(|_, value| !value.is_null());
+    members.values_mut().filter_map(Value::as_object_mut).for_each(drop_nulls);
+}
+
+/// The names a user may sign in with: user name, e-mail and id, in lower case, each once.
+fn login_names(row: &Row) -> Vec<String> {
+    let text = |name: &str| row.body.get(name).and_then(Value::as_str).map(|text| text.trim().to_lowercase());
+    let mut names: Vec<String> = [Some(row.id.to_lowercase()), text("userName"), text("email")].into_iter().flatten().collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn taken_name(row: &Row, taken: &str) -> Outcome {
+    let is = |name: &str| row.body.get(name).and_then(Value::as_str).is_some_and(|text| text.trim().to_lowercase() == taken);
+    let field = ["userName", "email"].into_iter().find(|name| is(name)).unwrap_or("id");
+    let issue = Issue {
+        code: "conflict",
+        expression: Some(format!("User.{field}")),
+        diagnostics: format!("another user signs in with {taken} already; ids, user names and e-mail addresses lead to one user each"),
+    };
+    Outcome { status: 409, issues: vec![issue] }
+}

@@ -1,0 +1,85 @@
+//! What `dev` fills an empty database with, and what it tells of it.
+
+use serde_json::Value;
+
+use super::StartError;
+use crate::config::{Issuer, Settings};
+use crate::domain::time::Timestamp;
+use crate::resources::Documents;
+use crate::resources::apply::{ApplyError, Options};
+use crate::resources::bundle::{self, Item};
+use crate::resources::kind::DocumentKind;
+use crate::store::Store;
+use crate::web::dev::{CLIENT, Dev};
+
+const BUNDLE: &str = include_str!("demo.yaml");
+
+/// The demo, for the lines that `dev` prints.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// The developer's pages.
+    pub page: Dev,
+}
+
+/// Fills an empty database with the demo resources; one that holds others is left alone, and `None` says so. The client of
+/// our own callback page is kept in any case: it is public, and good for that page only.
+pub(super) async fn prepare(settings: &Settings, documents: &Documents, store: &Store, issuer: &Issuer, now: Timestamp) -> Result<Option<Demo>, StartError> {
+    let mut items = Vec::new();
+    let mut problems = Vec::new();
+    bundle::parse("demo.yaml", BUNDLE, false, &|_| None, &mut items, &mut problems);
+    let mut tx = store.begin().await?;
+    let empty = !tx.has_documents().await?;
+    drop(tx);
+    let ours = !empty && is_demo(documents, &items).await;
+    items.push(own_client(issuer));
+    let applied = if empty || ours { &items[..] } else { &items[items.len() - 1..] };
+    documents.apply(applied, Options::default(), now).await.map_err(|error| match error {
+        ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
+        ApplyError::Internal(internal) => StartError::Internal(internal),
+    })?;
+    let shown = if empty || ours { &items[..items.len() - 1] } else { &[] };
+    Ok(Some(Demo { page: page(settings, store, issuer, shown) }))
+}
+
+/// Whether the database holds the demo already, from an earlier start of `dev`.
+async fn is_demo(documents: &Documents, items: &[Item]) -> bool {
+    for item in items {
+        if documents.read(item.kind, &item.id).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+fn own_client(issuer: &Issuer) -> Item {
+    let document = serde_json::json!({
+        "name": "Countersign's own callback page",
+        "grant_types": ["code"],
+        "auth": { "authorization_code": {
+            "redirect_uri": format!("{issuer}/dev/callback"), "pkce": true, "refresh_token": true, "token_format": "jwt",
+        } },
+    });
+    Item { kind: DocumentKind::Client, id: CLIENT.into(), document, place: "demo".into() }
+}
+
+fn page(settings: &Settings, store: &Store, issuer: &Issuer, items: &[Item]) -> Dev {
+    let text = |item: &Item, name: &str| item.document.get(name).and_then(Value::as_str).map(str::to_owned);
+    let of = |kind: DocumentKind| items.iter().filter(move |item| item.kind == kind);
+    let redirects = |item: &Item| -> Vec<String> {
+        let uris = item.document.pointer("/auth/authorization_code/redirect_uris").and_then(Value::as_array);
+        uris.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let clients: Vec<_> = of(DocumentKind::Client).map(|item| (item.id.clone(), text(item, "secret"), redirects(item))).collect();
+    let users = of(DocumentKind::User).map(|item| (item.id.clone(), text(item, "password").unwrap_or_default())).collect();
+    let secret = settings.admin_client_secret.as_ref().map(crate::domain::secret::Secret::expose);
+    // A secret of the operator's own is not for a page.
+    let shown = secret.filter(|secret| *secret == "secret").unwrap_or("(as you set it)");
+    let credentials = if clients.is_empty() { format!("{}:YOUR-SECRET", settings.admin_client_id) } else { "web-app:client-secret".into() };
+    Dev {
+        database: store.kind().to_owned(),
+        clients,
+        users,
+        admin: (settings.admin_client_id.clone(), shown.to_owned()),
+        curl: format!("curl -s -u {credentials} -d grant_type=client_credentials {issuer}/oauth2/token"),
+    }
+}

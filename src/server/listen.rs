@@ -1,0 +1,135 @@
+//! Connections, driven with limits of our own: a deadline for headers, bounds on HTTP/2, and an orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tower::ServiceExt;
+
+use crate::config::Tls;
+use crate::web::Peer;
+
+/// A client has so long to send its headers or finish its TLS handshake.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A request, body and answer included, takes no longer.
+const REQUEST: Duration = Duration::from_secs(30);
+/// No more connections than this at once; the next ones wait in the system's queue.
+const CONNECTIONS: usize = 8_192;
+
+/// Reads certificate and key, where there are any.
+pub(super) fn tls(files: Option<&Tls>) -> Result<Option<TlsAcceptor>, String> {
+    let Some(files) = files else { return Ok(None) };
+    let chain = CertificateDer::pem_file_iter(&files.cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| format!("{}: {error}", files.cert.display()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| format!("{}: {error}", files.key.display()))?;
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| error.to_string())?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+/// Serves until told to stop, then waits for requests in flight, at most for the grace.
+pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, mut stopped: watch::Receiver<bool>, grace: Duration) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_headers(100);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(128)
+        .max_header_list_size(32 * 1_024)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(PATIENCE);
+    let builder = Arc::new(builder);
+    let graceful = Arc::new(GracefulShutdown::new());
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let (stream, peer) = tokio::select! {
+            () = told(&mut stopped) => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, mostly: without a pause this would spin.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let connection = Connection { builder: Arc::clone(&builder), router: router.clone(), peer };
+        let (tls, watcher) = (tls.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _permit = permit;
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => connection.drive(stream, watcher).await,
+                Some(tls) => connection.secure(stream, &tls, watcher).await,
+            }
+        });
+    }
+    drop(listener);
+    let Some(graceful) = Arc::into_inner(graceful) else { return };
+    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still in flight when the shutdown grace ended");
+    }
+}
+
+/// Waits to be told to stop.
+pub(super) async fn told(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+struct Connection {
+    builder: Arc<Builder<TokioExecutor>>,
+    router: Router,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn secure(self, stream: TcpStream, tls: &TlsAcceptor, watcher: hyper_util::server::graceful::Watcher) {
+        match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.drive(stream, watcher).await,
+            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+            Err(_) => tracing::debug!("TLS handshake timed out"),
+        }
+    }
+
+    async fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, watcher: hyper_util::server::graceful::Watcher) {
+        let (router, peer) = (self.router, Peer(self.peer.ip()));
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let router = router.clone();
+            let mut request: Request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            async move {
+                match tokio::time::timeout(REQUEST, router.oneshot(request)).await {
+                    Ok(answered) => answered,
+                    Err(_) => Ok(axum::response::IntoResponse::into_response(axum::http::StatusCode::REQUEST_TIMEOUT)),
+                }
+            }
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection.into_owned()).await {
+            tracing::debug!(%error, "connection ended early");
+        }
+    }
+}

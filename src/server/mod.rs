@@ -1,0 +1,181 @@
+//! Everything is wired here, once: settings, store, keys, provider, documents, routes, listener.
+//!
+//! An [`Instance`] holds no global state, so one process can run many, side by side: that is how tests work and how isolated
+//! issuers do. [`listen`] drives connections with limits of our own, [`demo`] is what `dev` fills an empty store with.
+
+mod demo;
+mod listen;
+mod sweeper;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::config::{DatabaseUrl, Issuer, Mode, Settings};
+use crate::domain::client::Client;
+use crate::domain::internal::Internal;
+use crate::domain::password;
+use crate::domain::scope::ADMIN;
+use crate::domain::secret::{MasterKey, SealingKey};
+use crate::oauth::keys::Keys;
+use crate::oauth::{Provider, Rules};
+use crate::domain::time::Timestamp;
+use crate::resources::apply::{ApplyError, Options};
+use crate::resources::{Documents, bundle};
+use crate::store::{Location, Store};
+use crate::web;
+
+pub use demo::Demo;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The database cannot be opened, or its schema not brought up to date.
+    #[error("the database: {0}")]
+    Database(#[from] crate::store::Error),
+    /// There is no master key.
+    #[error(transparent)]
+    MasterKey(#[from] crate::config::MasterKeyError),
+    /// The certificate or its key cannot be used.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// A bundle cannot be applied.
+    #[error("{0}")]
+    Bundle(String),
+    /// Anything else, such as a master key that does not open the signing keys.
+    #[error("{0}")]
+    Internal(Internal),
+}
+
+impl From<Internal> for StartError {
+    fn from(internal: Internal) -> Self {
+        Self::Internal(internal)
+    }
+}
+
+/// A running server. Dropped, it goes on; [`Instance::stop`] ends it.
+#[derive(Debug)]
+pub struct Instance {
+    /// The address it listens on.
+    pub address: SocketAddr,
+    /// The issuer identifier.
+    pub issuer: String,
+    /// Its clock, which tests move.
+    pub clock: Clock,
+    /// Its store.
+    pub store: Store,
+    /// What `dev` shows, in `dev`.
+    pub demo: Option<Demo>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
+}
+
+/// The database of the settings.
+pub fn location(settings: &Settings) -> Location {
+    match &settings.database_url {
+        DatabaseUrl::SqliteMemory => Location::SqliteMemory,
+        DatabaseUrl::SqliteFile(path) => Location::SqliteFile(path.clone()),
+        DatabaseUrl::Postgres(url) => Location::Postgres(url.clone()),
+    }
+}
+
+/// The documents of a store, under the rules of the settings.
+pub fn documents(settings: &Settings, store: Store, master: &MasterKey) -> Documents {
+    let sealing = SealingKey::new(master, "secrets in documents");
+    Documents::new(store, settings.allow_http_redirects, Arc::new(sealing))
+}
+
+impl Instance {
+    /// Starts a server: opens and migrates the database, makes keys on the first start, applies bundles, then listens.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let tls = listen::tls(settings.tls.as_ref()).map_err(StartError::Tls)?;
+        let listener = TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
+        let issuer = settings.issuer_at(address.port());
+        let master = settings.obtain_master_key()?;
+
+        let store = Store::open(&location(&settings)).await?;
+        store.migrate().await?;
+        Keys::new(store.clone(), &master).ensure(clock.now()).await?;
+        let documents = documents(&settings, store.clone(), &master);
+        let demo = match settings.mode {
+            Mode::Dev => demo::prepare(&settings, &documents, &store, &issuer, clock.now()).await?,
+            Mode::Serve => None,
+        };
+        if !settings.bundles.is_empty() {
+            apply_bundles(&documents, &settings.bundles, clock.now()).await?;
+        }
+        let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, bootstrap(&settings)).await?;
+        let reach = reach(&settings, &issuer);
+        let app = web::App::new(provider, documents, clock.clone(), reach, demo.as_ref().map(|demo| demo.page.clone()), &master);
+
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(listen::serve(listener, tls, web::router(&app), stopped.clone(), settings.shutdown_grace));
+        let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped));
+        Ok(Self { address, issuer: issuer.as_str().to_owned(), clock, store, demo, stop, serving, sweeping })
+    }
+
+    /// Takes no new connections, lets requests in flight finish within the grace, and closes the database.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.serving.await;
+        let _ = self.sweeping.await;
+        self.store.close().await;
+    }
+}
+
+/// Applies the bundles of the settings: everything that is wrong with them stops the start, and nothing is half applied.
+async fn apply_bundles(documents: &Documents, bundles: &[std::path::PathBuf], now: Timestamp) -> Result<(), StartError> {
+    let items = bundle::read(bundles, &|name| std::env::var(name).ok()).map_err(|problems| StartError::Bundle(problems.join("\n")))?;
+    let differences = documents.apply(&items, Options::default(), now).await.map_err(|error| match error {
+        ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
+        ApplyError::Internal(internal) => StartError::Internal(internal),
+    })?;
+    for difference in differences {
+        for warning in difference.warnings {
+            tracing::warn!(warning, "bundle");
+        }
+    }
+    Ok(())
+}
+
+fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
+    Rules {
+        issuer: issuer.as_str().to_owned(),
+        access_token_expiration: settings.access_token_expiration.into(),
+        max_refresh_token_expiration: settings.max_refresh_token_expiration.map(Into::into),
+        refresh_grace: settings.refresh_grace.into(),
+        password_grant: settings.allow_grants.password,
+    }
+}
+
+/// The administrator's client that settings name. It is not a document: it goes with its setting.
+fn bootstrap(settings: &Settings) -> Option<Client> {
+    let secret = settings.admin_client_secret.as_ref()?;
+    let body = serde_json::json!({ "grant_types": ["basic", "client_credentials"], "scope": [ADMIN], "introspect": "any" });
+    // A setting is read once and kept in memory only, so that its fast form is never at rest.
+    Client::from_document(&settings.admin_client_id, 0, true, Some(password::fast_form(secret)), body).ok()
+}
+
+fn reach(settings: &Settings, issuer: &Issuer) -> web::Reach {
+    let mut hosts = vec![issuer.authority().to_ascii_lowercase(), issuer.host().to_ascii_lowercase()];
+    hosts.extend(settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()));
+    if issuer.is_loopback() {
+        hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
+    }
+    web::Reach {
+        base_path: issuer.path().to_owned(),
+        https: issuer.is_https(),
+        hosts,
+        any_local_host: settings.mode == Mode::Dev,
+        trusted_proxies: settings.trusted_proxies.clone(),
+    }
+}

@@ -1,0 +1,236 @@
+//! What is kept, and the only SQL of the house: PostgreSQL for many nodes, SQLite for one.
+//!
+//! A [`Store`] is an enum over the two native pools. The same text runs on both through the `sql!` macro; the few statements
+//! that must differ stand side by side in the verb that needs them. Verbs are the domain's ([`sessions`]: `redeem_code`,
+//! `rotate`), a file per subject: [`documents`] for what administrators PUT, [`sessions`] and [`codes`] for what is issued,
+//! [`users`] for sign-in, [`keys`], [`throttle`], and [`sweep`] for what has expired. What a value means is decided next door, in
+//! [`crate::domain`] and the rooms that call these verbs.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+/// Runs one statement on whichever database is open: `sql!(db, fetch_optional as Row, "text", binds…)` or
+/// `sql!(db, execute, "text", binds…)`, where `db` is [`Store::reader`], [`Store::writer`] or [`Tx::conn`].
+macro_rules! sql {
+    ($db:expr, execute, $text:expr $(, $bind:expr)* $(,)?) => {
+        match $db {
+            $crate::store::Db::Postgres(db) => sqlx::query($text)$(.bind($bind))*.execute(db).await.map(|done| done.rows_affected()),
+            $crate::store::Db::Sqlite(db) => sqlx::query($text)$(.bind($bind))*.execute(db).await.map(|done| done.rows_affected()),
+        }
+    };
+    ($db:expr, $fetch:ident as $row:ty, $text:expr $(, $bind:expr)* $(,)?) => {
+        match $db {
+            $crate::store::Db::Postgres(db) => sqlx::query_as::<_, $row>($text)$(.bind($bind))*.$fetch(db).await,
+            $crate::store::Db::Sqlite(db) => sqlx::query_as::<_, $row>($text)$(.bind($bind))*.$fetch(db).await,
+        }
+    };
+}
+
+pub mod codes;
+pub mod documents;
+pub mod keys;
+pub mod sessions;
+pub mod sweep;
+pub mod throttle;
+pub mod users;
+
+/// One of two things, by database: pools, connections, transactions.
+#[derive(Clone, Debug)]
+pub enum Db<P, S> {
+    /// PostgreSQL.
+    Postgres(P),
+    /// SQLite.
+    Sqlite(S),
+}
+
+/// Which database to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// SQLite in memory, gone with the process.
+    SqliteMemory,
+    /// A SQLite file.
+    SqliteFile(PathBuf),
+    /// A PostgreSQL URL, which may hold a password.
+    Postgres(String),
+}
+
+/// A failure of the database.
+pub type Error = sqlx::Error;
+/// What every verb answers.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The open database. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    db: Db<PgPool, Sqlite>,
+}
+
+/// SQLite's pools: one connection writes, a few read.
+#[derive(Clone, Debug)]
+struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// A transaction; dropped without [`Tx::commit`], it leaves no trace.
+pub struct Tx(Db<sqlx::Transaction<'static, sqlx::Postgres>, sqlx::Transaction<'static, sqlx::Sqlite>>);
+
+impl Store {
+    /// Opens the database; the schema is not touched.
+    pub async fn open(location: &Location) -> Result<Self> {
+        let db = match location {
+            Location::Postgres(url) => Db::Postgres(open_postgres(url).await?),
+            Location::SqliteFile(path) => Db::Sqlite(open_sqlite_file(path).await?),
+            Location::SqliteMemory => Db::Sqlite(open_sqlite_memory().await?),
+        };
+        Ok(Self { db })
+    }
+
+    /// Brings the schema up to date. Many nodes may do so at once: on PostgreSQL it happens under an advisory lock.
+    pub async fn migrate(&self) -> Result<()> {
+        match &self.db {
+            Db::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
+            Db::Sqlite(sqlite) => sqlx::migrate!("migrations/sqlite").run(&sqlite.writer).await?,
+        }
+        Ok(())
+    }
+
+    /// How many migrations of this version the database lacks; `None` where it has none at all.
+    pub async fn pending_migrations(&self) -> Result<Option<usize>> {
+        let applied = sql!(self.reader(), fetch_all as (i64,), "SELECT version FROM _sqlx_migrations WHERE success");
+        let Ok(applied) = applied else { return Ok(None) };
+        let known = match &self.db {
+            Db::Postgres(_) => sqlx::migrate!("migrations/postgres"),
+            Db::Sqlite(_) => sqlx::migrate!("migrations/sqlite"),
+        };
+        Ok(Some(known.iter().filter(|m| !applied.contains(&(m.version,))).count()))
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        sql!(self.reader(), fetch_one as (i64,), "SELECT version FROM configuration WHERE id = 1").map(drop)
+    }
+
+    /// The number that every change to clients and keys raises.
+    pub async fn configuration_version(&self) -> Result<i64> {
+        let (version,) = sql!(self.reader(), fetch_one as (i64,), "SELECT version FROM configuration WHERE id = 1")?;
+        Ok(version)
+    }
+
+    /// The name of the database, for people.
+    pub const fn kind(&self) -> &'static str {
+        match self.db {
+            Db::Postgres(_) => "PostgreSQL",
+            Db::Sqlite(_) => "SQLite",
+        }
+    }
+
+    /// Closes the connections once their work is done.
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Postgres(pool) => pool.close().await,
+            Db::Sqlite(sqlite) => {
+                sqlite.readers.close().await;
+                sqlite.writer.close().await;
+            }
+        }
+    }
+
+    /// Begins a transaction that writes. On SQLite it takes the write lock at once: a deferred one that reads and then writes
+    /// fails under contention.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(Tx(match &self.db {
+            Db::Postgres(pool) => Db::Postgres(pool.begin().await?),
+            Db::Sqlite(sqlite) => Db::Sqlite(sqlite.writer.begin_with("BEGIN IMMEDIATE").await?),
+        }))
+    }
+
+    pub(crate) const fn reader(&self) -> Db<&PgPool, &SqlitePool> {
+        match &self.db {
+            Db::Postgres(pool) => Db::Postgres(pool),
+            Db::Sqlite(sqlite) => Db::Sqlite(&sqlite.readers),
+        }
+    }
+
+    pub(crate) const fn writer(&self) -> Db<&PgPool, &SqlitePool> {
+        match &self.db {
+            Db::Postgres(pool) => Db::Postgres(pool),
+            Db::Sqlite(sqlite) => Db::Sqlite(&sqlite.writer),
+        }
+    }
+}
+
+impl Tx {
+    /// The connection, for `sql!`.
+    pub(crate) fn conn(&mut self) -> Db<&mut PgConnection, &mut SqliteConnection> {
+        match &mut self.0 {
+            Db::Postgres(tx) => Db::Postgres(&mut **tx),
+            Db::Sqlite(tx) => Db::Sqlite(&mut **tx),
+        }
+    }
+
+    /// Makes it so.
+    pub async fn commit(self) -> Result<()> {
+        match self.0 {
+            Db::Postgres(tx) => tx.commit().await,
+            Db::Sqlite(tx) => tx.commit().await,
+        }
+    }
+
+    /// Raises the configuration's version, so that every node looks anew.
+    pub async fn touch_configuration(&mut self) -> Result<()> {
+        sql!(self.conn(), execute, "UPDATE configuration SET version = version + 1 WHERE id = 1").map(drop)
+    }
+
+    /// Waits until no other node is in a transaction that called this. SQLite's write lock serves the same.
+    pub async fn lock_configuration(&mut self) -> Result<()> {
+        match self.conn() {
+            Db::Postgres(db) => sqlx::query("SELECT version FROM configuration WHERE id = 1 FOR UPDATE").execute(db).await.map(drop),
+            Db::Sqlite(_) => Ok(()),
+        }
+    }
+}
+
+async fn open_postgres(url: &str) -> Result<PgPool> {
+    let options = PgConnectOptions::from_str(url)?.application_name("countersign");
+    PgPoolOptions::new()
+        .max_connections(16)
+        .acquire_timeout(Duration::from_secs(2))
+        // A round trip before every statement cost a fifth of the reads; a stale connection shows as an error instead.
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+}
+
+async fn open_sqlite_file(path: &Path) -> Result<Sqlite> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // In WAL mode a crash of the process loses nothing with NORMAL; a power cut could lose the last commits, and what was
+        // acknowledged must last.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .optimize_on_close(true, None);
+    let writer = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options.clone()).await?;
+    let readers = SqlitePoolOptions::new().max_connections(4).test_before_acquire(false).connect_with(options.read_only(true)).await?;
+    Ok(Sqlite { writer, readers })
+}
+
+async fn open_sqlite_memory() -> Result<Sqlite> {
+    let options = SqliteConnectOptions::from_str("sqlite::memory:")?;
+    // The database is this one connection: it must neither be closed when idle nor get a sibling.
+    let only = SqlitePoolOptions::new()
+        .max_connections(1)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await?;
+    Ok(Sqlite { writer: only.clone(), readers: only })
+}

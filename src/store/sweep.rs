@@ -1,0 +1,59 @@
+//! Removing what has expired, a small batch at a time, so that no table grows without end and no lock is held for long.
+
+use super::{Result, Store};
+use crate::domain::time::Timestamp;
+
+impl Store {
+    /// Removes up to `batch` expired rows of each table and answers how many went.
+    pub async fn sweep(&self, now: Timestamp, batch: i64) -> Result<u64> {
+        // A root whose family lives on, and a login that first-party tokens share, say whether those have ended: they stay
+        // until the last of them may go. Without them nothing is live, so an early removal could only end a token, never revive one.
+        sql!(
+            self.writer(),
+            execute,
+            "UPDATE session SET expires_at = COALESCE(
+               (SELECT max(m.expires_at) FROM session m WHERE (m.family = session.id AND m.family <> m.id) OR (m.shared AND m.parent = session.id)),
+               expires_at)
+             WHERE id IN (SELECT s.id FROM session s WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2)",
+            now,
+            batch,
+        )?;
+        let mut removed = sql!(
+            self.writer(),
+            execute,
+            "DELETE FROM session WHERE id IN (SELECT s.id FROM session s WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2) AND expires_at <= $1",
+            now,
+            batch,
+        )?;
+        // A spent code is kept a while, so that its replay is recognised.
+        let codes = now.plus(-600);
+        removed += sql!(
+            self.writer(),
+            execute,
+            "DELETE FROM authorization_code WHERE id IN (SELECT c.id FROM authorization_code c WHERE c.expires_at <= $1 ORDER BY c.expires_at LIMIT $2)",
+            codes,
+            batch,
+        )?;
+        removed += sql!(
+            self.writer(),
+            execute,
+            "DELETE FROM revoked_token WHERE jti IN (SELECT r.jti FROM revoked_token r WHERE r.expires_at <= $1 ORDER BY r.expires_at LIMIT $2)",
+            now,
+            batch,
+        )?;
+        removed += sql!(
+            self.writer(),
+            execute,
+            "DELETE FROM throttle WHERE key IN (SELECT t.key FROM throttle t WHERE t.expires_at <= $1 AND t.blocked_until <= $1 ORDER BY t.expires_at LIMIT $2)",
+            now,
+            batch,
+        )?;
+        removed += sql!(
+            self.writer(),
+            execute,
+            "DELETE FROM signing_key WHERE verifies_until IS NOT NULL AND verifies_until <= $1",
+            now,
+        )?;
+        Ok(removed)
+    }
+}

@@ -1,0 +1,77 @@
+//! Who may use the REST surface: an administrator's client by HTTP Basic, or a Bearer token with the `admin` scope.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::request::Parts;
+use axum::response::Response;
+
+use super::body::{basic, bearer};
+use super::{App, protocol_error, rest};
+use crate::domain::client::Client;
+use crate::domain::scope::ADMIN;
+use crate::oauth::{Failure, Params};
+use crate::resources::Outcome;
+
+/// Proof that a request comes from an administrator; a handler that takes one cannot be reached by anybody else.
+#[derive(Clone, Debug)]
+pub(crate) struct Administrator {
+    /// Who it is, for the log: a client, or a user.
+    pub(crate) name: String,
+}
+
+impl FromRequestParts<App> for Administrator {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let administrator = match bearer(&parts.headers) {
+            Some(token) => by_token(app, token).await,
+            None => by_basic(app, parts).await,
+        };
+        if let Ok(administrator) = &administrator {
+            tracing::info!(event = "administration", by = administrator.name, method = %parts.method, path = parts.uri.path());
+        }
+        administrator
+    }
+}
+
+async fn by_token(app: &App, text: &str) -> Result<Administrator, Response> {
+    let token = app.provider.access_token(text, app.clock.now()).await.map_err(|internal| protocol_error::internal_error(&internal))?;
+    let token = token.ok_or_else(unauthorized)?;
+    // The scope must still stand in the client's document and, where the token is a person's, belong to that person.
+    let person = token.user.as_ref().is_none_or(|user| user.has_role(ADMIN));
+    if !(token.scope.contains(ADMIN) && may_administer(&token.client) && person) {
+        return Err(forbidden());
+    }
+    let name = token.user.map_or_else(|| format!("Client/{}", token.client.id), |user| format!("User/{}", user.id));
+    Ok(Administrator { name })
+}
+
+async fn by_basic(app: &App, parts: &Parts) -> Result<Administrator, Response> {
+    let Ok(Some(basic)) = basic(&parts.headers) else { return Err(unauthorized()) };
+    let proven = match app.provider.authenticate_client(Some(&basic), &Params::default(), None).await {
+        Ok(proven) => proven,
+        Err(Failure::Refused(_)) => return Err(unauthorized()),
+        Err(Failure::Internal(internal)) => return Err(protocol_error::internal_error(&internal)),
+    };
+    let client = proven.client;
+    if !(proven.with_secret && client.allows_basic() && may_administer(&client)) {
+        return Err(forbidden());
+    }
+    Ok(Administrator { name: format!("Client/{}", client.id) })
+}
+
+/// Whether the client's document lists the scope; no list at all is not "everything".
+fn may_administer(client: &Client) -> bool {
+    client.allowed_scope().is_some_and(|scope| scope.contains(ADMIN))
+}
+
+fn unauthorized() -> Response {
+    let outcome = Outcome::new(401, "login", "credentials of an administrator are needed: HTTP Basic, or a Bearer token with the scope admin");
+    let mut response = rest::outcome(&outcome);
+    response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Basic realm=\"countersign\""));
+    response
+}
+
+fn forbidden() -> Response {
+    rest::outcome(&Outcome::new(403, "forbidden", "Forbidden: these credentials do not carry the right to administer (scope admin)"))
+}

@@ -1,0 +1,82 @@
+//! `GET` and `POST /oauth2/authorize`: draws the next step that the protocol decides on.
+
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::body::Body;
+use super::guard::RequestId;
+use super::page::see_other;
+use super::{App, consent, error_page, login};
+use crate::domain::internal::Internal;
+use crate::identity::login::{SignedIn, find};
+use crate::oauth::Params;
+use crate::oauth::authorize::{AuthorizationRequest, Given, Rejected, Step};
+
+use super::cookies::Cookie;
+
+/// `GET /oauth2/authorize`
+pub(crate) async fn get(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    method: Method,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if method == Method::HEAD {
+        // HEAD must not issue a code.
+        return StatusCode::OK.into_response();
+    }
+    match Params::from_form(query.unwrap_or_default().as_bytes()) {
+        Ok(params) => authorize(&app, &id, &headers, &params).await,
+        Err(why) => error_page::refused(&app, &id, &why),
+    }
+}
+
+/// `POST /oauth2/authorize` (Core §3.1.2.1)
+pub(crate) async fn post(State(app): State<App>, Extension(id): Extension<RequestId>, headers: HeaderMap, Body(params): Body) -> Response {
+    authorize(&app, &id, &headers, &params).await
+}
+
+async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params) -> Response {
+    let now = app.clock.now();
+    let request = match sound_request(app, id, params).await {
+        Ok(request) => request,
+        Err(response) => return response,
+    };
+    let login = match signed_in(app, headers).await {
+        Ok(login) => login,
+        Err(internal) => return error_page::internal_error(app, id, &internal),
+    };
+    match app.provider.next_step(&request, login.as_ref(), Given::Nothing, now).await {
+        Ok(step) => draw(app, headers, params, &request, login.as_ref(), step),
+        Err(internal) => error_page::internal_error(app, id, &internal),
+    }
+}
+
+/// The request, proven; or the answer that says why it is not sound, to whoever may be told.
+pub(crate) async fn sound_request(app: &App, id: &RequestId, params: &Params) -> Result<AuthorizationRequest, Response> {
+    app.provider.authorization_request(params).await.map_err(|rejected| match rejected {
+        Rejected::Page(why) => error_page::refused(app, id, &why),
+        Rejected::Redirect(location) => see_other(&location),
+        Rejected::Internal(internal) => error_page::internal_error(app, id, &internal),
+    })
+}
+
+/// Draws a step.
+pub(crate) fn draw(app: &App, headers: &HeaderMap, params: &Params, request: &AuthorizationRequest, login: Option<&SignedIn>, step: Step) -> Response {
+    match (step, login) {
+        (Step::Redirect(location), _) => see_other(&location),
+        (Step::Consent(before), Some(login)) => consent::page(app, headers, params, request, login, &before),
+        (Step::SignIn | Step::Consent(_), _) => login::page(app, headers, params, Some(request), login::Told::default()),
+    }
+}
+
+/// The login of the browser's cookie.
+pub(crate) async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, Internal> {
+    match Cookie::Login.read(app, headers) {
+        Some(cookie) => find(app.provider.store(), &cookie, app.clock.now()).await,
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,75 @@
+//! Bodies of protocol requests: form, JSON or YAML, with the same parameter names.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::protocol_error::refused;
+use crate::oauth::client_authentication::Basic;
+use crate::oauth::{Params, Refused};
+use crate::resources::format;
+
+/// The parameters of a POST.
+pub(crate) struct Body(pub(crate) Params);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let content_type = media_type(request.headers());
+        // RFC 6749 §2.3.1, RFC 6750 §2.3: neither credentials nor tokens belong in a URL.
+        if request.uri().query().is_some_and(has_credentials) {
+            return Err(refused(&Refused::invalid_request("credentials, codes and tokens must be in the body, not in the URL")));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => (StatusCode::PAYLOAD_TOO_LARGE, refused(&Refused::invalid_request("the body is larger than 64 KiB"))).into_response(),
+            _ => refused(&Refused::invalid_request("the body could not be read")),
+        })?;
+        read(&content_type, &bytes).map(Self).map_err(|why| refused(&why))
+    }
+}
+
+fn read(content_type: &str, bytes: &[u8]) -> Result<Params, Refused> {
+    let text = || std::str::from_utf8(bytes).map_err(|_| Refused::invalid_request("the body is not UTF-8"));
+    match content_type {
+        "application/x-www-form-urlencoded" => Params::from_form(bytes),
+        "application/json" | "application/fhir+json" => {
+            Params::from_object(format::json(text()?).map_err(|error| Refused::invalid_request(format!("the body is not JSON: {error}")))?)
+        }
+        "text/yaml" | "application/yaml" | "application/x-yaml" | "text/x-yaml" => {
+            Params::from_object(format::yaml(text()?).map_err(|error| Refused::invalid_request(format!("the body is not YAML: {error}")))?)
+        }
+        "" if bytes.is_empty() => Ok(Params::default()),
+        _ => Err(Refused::invalid_request("Content-Type must be application/x-www-form-urlencoded, application/json or text/yaml")),
+    }
+}
+
+/// The `Content-Type` without its parameters, in lower case; empty where there is none.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The `Authorization: Basic` credentials, if any. Two headers are two methods, and refused.
+pub(crate) fn basic(headers: &HeaderMap) -> Result<Option<Basic>, Refused> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let first = all.next().and_then(|value| Basic::parse(value.as_bytes()));
+    if all.next().is_some() {
+        return Err(Refused::invalid_request("there is more than one Authorization header"));
+    }
+    first.transpose()
+}
+
+/// The `Authorization: Bearer` token, if any (RFC 6750 §2.1).
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+fn has_credentials(query: &str) -> bool {
+    let names = ["client_secret", "code", "refresh_token", "access_token", "token", "password", "code_verifier", "client_assertion"];
+    query.split('&').any(|pair| names.contains(&pair.split('=').next().unwrap_or_default()))
+}

@@ -1,0 +1,104 @@
+//! The consent page, `/consent`. Like the login page it is drawn by the authorization endpoint.
+
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::header::HeaderMap;
+use axum::response::{IntoResponse, Response};
+
+use super::authorize::{draw, signed_in, sound_request};
+use super::body::Body;
+use super::csrf::{self, Form};
+use super::guard::RequestId;
+use super::login::{own_logo, web_link, with_query};
+use super::page::{Page, host, layout, see_other};
+use super::pages::{Consent, ScopeLine};
+use super::{App, error_page};
+use crate::domain::scope::{ADMIN, OFFLINE_ACCESS, OPENID, Scope};
+use crate::identity::login::SignedIn;
+use crate::oauth::Params;
+use crate::oauth::authorize::{AuthorizationRequest, Given};
+
+const FORM: &str = "consent";
+
+/// The page. `before` is what the person has consented to already.
+pub(crate) fn page(app: &App, headers: &HeaderMap, params: &Params, request: &AuthorizationRequest, login: &SignedIn, before: &Scope) -> Response {
+    let query = params.to_query();
+    let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
+    let (csrf, cookie) = csrf::issue(app, headers, form, app.clock.now());
+    let document = &request.client.document;
+    let scope = crate::oauth::token::scope_for_user(&login.user, &request.scope);
+    let view = Consent {
+        layout: layout(app, None),
+        action: app.href(&with_query("/consent", &query)),
+        csrf,
+        client_name: request.client.name.clone(),
+        client_id: request.client.id.clone(),
+        redirect_host: host(&request.redirect_uri),
+        user_label: login.user.label().to_owned(),
+        scopes: scope.words().map(|word| line(word, before)).collect(),
+        logo_uri: own_logo(app, document.logo_uri.as_deref()),
+        policy_uri: web_link(document.policy_uri.as_deref()),
+        tos_uri: web_link(document.tos_uri.as_deref()),
+    };
+    Page::new(view).cookie(cookie).form_target(&request.redirect_uri).into_response()
+}
+
+/// `GET /consent`: the page belongs to an authorization request, and starts there.
+pub(crate) async fn get(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+    see_other(&app.href(&with_query("/oauth2/authorize", &query.unwrap_or_default())))
+}
+
+/// `POST /consent`
+pub(crate) async fn post(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    Body(fields): Body,
+) -> Response {
+    let now = app.clock.now();
+    let params = match Params::from_form(query.unwrap_or_default().as_bytes()).and_then(|params| fields.refuse_repeated().map(|()| params)) {
+        Ok(params) => params,
+        Err(why) => return error_page::refused(&app, &id, &why),
+    };
+    let query = params.to_query();
+    let again = app.href(&with_query("/oauth2/authorize", &query));
+    let login = match signed_in(&app, &headers).await {
+        Ok(Some(login)) => login,
+        // The login ended meanwhile: signing in leads back here.
+        Ok(None) => return see_other(&again),
+        Err(internal) => return error_page::internal_error(&app, &id, &internal),
+    };
+    let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
+    if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), now) {
+        return error_page::start_again(&app, again);
+    }
+    let request = match sound_request(&app, &id, &params).await {
+        Ok(request) => request,
+        Err(response) => return response,
+    };
+    if fields.text("decision") != Some("approve") {
+        tracing::info!(event = "consent_denied", client = %request.client.id, user = %login.user.id);
+        return see_other(&app.provider.denied(&request));
+    }
+    match app.provider.next_step(&request, Some(&login), Given::Consent, now).await {
+        Ok(step) => draw(&app, &headers, &params, &request, Some(&login), step),
+        Err(internal) => error_page::internal_error(&app, &id, &internal),
+    }
+}
+
+/// A scope in words.
+fn line(word: &str, before: &Scope) -> ScopeLine {
+    let description = match word {
+        OPENID => "Know who you are on this server",
+        "profile" => "See your name, picture and other profile details",
+        "email" => "See your e-mail address",
+        "phone" => "See your phone number",
+        "address" => "See your postal address",
+        "groups" => "See which groups and roles you have",
+        OFFLINE_ACCESS => "Stay connected when you are not using the application",
+        ADMIN => "Administer this server in your name",
+        _ => "",
+    };
+    ScopeLine { name: word.to_owned(), description: description.to_owned(), already_granted: before.contains(word) }
+}

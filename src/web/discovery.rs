@@ -1,0 +1,77 @@
+//! The discovery documents and the key set: public, cacheable, answered from prepared bytes.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use axum::extract::State;
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use bytes::Bytes;
+
+use super::{App, protocol_error};
+use crate::domain::secret::Digest;
+use crate::oauth::Provider;
+use crate::oauth::keys::KeyRing;
+
+/// How long a key set may be cached, in seconds; a new key is published for longer than this before it signs.
+const KEYS_MAX_AGE: &str = "public, max-age=300, stale-while-revalidate=300";
+const METADATA_MAX_AGE: &str = "public, max-age=3600";
+
+/// Answers that do not change from request to request.
+pub(crate) struct Prebuilt {
+    metadata: Document,
+    keys: ArcSwapOption<(Arc<KeyRing>, Document)>,
+}
+
+struct Document {
+    body: Bytes,
+    etag: HeaderValue,
+}
+
+impl Prebuilt {
+    pub(crate) fn new(provider: &Provider) -> Self {
+        Self { metadata: Document::new(&provider.discovery()), keys: ArcSwapOption::empty() }
+    }
+}
+
+impl Document {
+    fn new(value: &serde_json::Value) -> Self {
+        let text = value.to_string();
+        let etag = format!("\"{}\"", B64.encode(&Digest::of(text.as_bytes()).as_bytes()[..12]));
+        Self { body: Bytes::from(text), etag: HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"\"")) }
+    }
+
+    fn answer(&self, headers: &HeaderMap, caching: &'static str) -> Response {
+        let common = [
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (CACHE_CONTROL, HeaderValue::from_static(caching)),
+            (ETAG, self.etag.clone()),
+            (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        ];
+        if headers.get(IF_NONE_MATCH) == Some(&self.etag) {
+            return (StatusCode::NOT_MODIFIED, common).into_response();
+        }
+        (common, self.body.clone()).into_response()
+    }
+}
+
+/// `GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`
+pub(crate) async fn metadata(State(app): State<App>, headers: HeaderMap) -> Response {
+    app.discovery.metadata.answer(&headers, METADATA_MAX_AGE)
+}
+
+/// `GET /.well-known/jwks.json`
+pub(crate) async fn jwks(State(app): State<App>, headers: HeaderMap) -> Response {
+    let ring = match app.provider.registry().key_ring().await {
+        Ok(ring) => ring,
+        Err(internal) => return protocol_error::internal_error(&internal),
+    };
+    if let Some(built) = app.discovery.keys.load_full().filter(|built| Arc::ptr_eq(&built.0, &ring)) {
+        return built.1.answer(&headers, KEYS_MAX_AGE);
+    }
+    let built = Arc::new((Arc::clone(&ring), Document::new(ring.jwks())));
+    app.discovery.keys.store(Some(Arc::clone(&built)));
+    built.1.answer(&headers, KEYS_MAX_AGE)
+}

@@ -1,0 +1,79 @@
+//! Failures told to people.
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{ACCEPT, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+
+use super::guard::RequestId;
+use super::page::{Page, layout};
+use super::pages::{ErrorPage, StartAgain};
+use super::{App, protocol_error};
+use crate::domain::internal::Internal;
+use crate::oauth::{Failure, Refused};
+
+/// The page for a refusal.
+pub(crate) fn refused(app: &App, id: &RequestId, why: &Refused) -> Response {
+    tracing::info!(error = why.code.as_str(), description = why.description, "refused");
+    let view = ErrorPage {
+        layout: layout(app, None),
+        title: None,
+        error: why.code.as_str().to_owned(),
+        description: why.description.clone(),
+        request_id: id.0.clone(),
+        hint: Some("This is a problem between the application you came from and this server. Its developer needs the text above.".into()),
+    };
+    Page::new(view).status(StatusCode::BAD_REQUEST).into_response()
+}
+
+/// The page for a failure of any kind.
+pub(crate) fn failed(app: &App, id: &RequestId, failure: Failure) -> Response {
+    match failure {
+        Failure::Refused(why) => refused(app, id, &why),
+        Failure::Internal(internal) => internal_error(app, id, &internal),
+    }
+}
+
+/// The page for our own fault.
+pub(crate) fn internal_error(app: &App, id: &RequestId, internal: &Internal) -> Response {
+    let (status, headers) = protocol_error::unavailable(internal);
+    let passing = headers.contains_key(RETRY_AFTER);
+    let view = ErrorPage {
+        layout: layout(app, None),
+        title: None,
+        error: if passing { "temporarily_unavailable" } else { "server_error" }.into(),
+        description: "The server could not answer this request.".into(),
+        request_id: id.0.clone(),
+        hint: Some("Try again in a moment. If it stays so, tell whoever runs this server the request id below.".into()),
+    };
+    (headers, Page::new(view).status(status)).into_response()
+}
+
+/// A form that is too old, was opened before something changed, or was not ours. Never an error to the person: a link starts anew.
+pub(crate) fn start_again(app: &App, href: String) -> Response {
+    let view = StartAgain {
+        layout: layout(app, None),
+        reason: "This page was open for a long time, or in more than one tab.".into(),
+        href,
+    };
+    Page::new(view).status(StatusCode::BAD_REQUEST).into_response()
+}
+
+/// What no route answers.
+pub(crate) async fn not_found(State(app): State<App>, request: Request) -> Response {
+    let accepts_html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(|| RequestId(String::new()));
+    if !accepts_html {
+        let body = serde_json::json!({ "error": "not_found", "error_description": "there is nothing at this path" });
+        return (StatusCode::NOT_FOUND, axum::Json(body)).into_response();
+    }
+    let view = ErrorPage {
+        layout: layout(&app, Some("/")),
+        title: None,
+        error: "not_found".into(),
+        description: "There is nothing at this address.".into(),
+        request_id: id.0,
+        hint: None,
+    };
+    Page::new(view).status(StatusCode::NOT_FOUND).into_response()
+}

@@ -1,0 +1,85 @@
+//! What stands around every request: host names, a request id, one log line, and the headers that keep pages safe.
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, PRAGMA, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+
+use super::App;
+use crate::clock::monotonic_millis;
+use crate::domain::bearer::new_row_id;
+
+/// The id of a request: in its answer, on its error page and in its log lines.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The outermost layer.
+pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = RequestId(new_row_id().simple().to_string());
+    let (method, path, started) = (request.method().clone(), request.uri().path().to_owned(), monotonic_millis());
+    request.extensions_mut().insert(id.clone());
+    let span = tracing::info_span!("request", id = %id.0);
+    let mut response = async {
+        let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
+        let known = host.or_else(|| header_host(request.headers())).is_some_and(|host| is_our_host(&app, &host));
+        let probe = matches!(path.as_str(), "/healthz" | "/readyz" | "/health");
+        let response = if known || probe {
+            next.run(request).await
+        } else {
+            // Otherwise DNS rebinding reaches a local server, and links could be made with a stranger's name.
+            (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that host name; see --allowed-host.\n").into_response()
+        };
+        // The query may hold codes and hints: only the path is logged.
+        tracing::info!(%method, path, status = response.status().as_u16(), millis = monotonic_millis() - started, "answered");
+        response
+    }
+    .instrument(span)
+    .await;
+    secure(&app, response.headers_mut());
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+/// Fills in what a handler did not choose itself: error answers get the same headers as good ones.
+fn secure(app: &App, headers: &mut HeaderMap) {
+    let mut default = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    default(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+    default(X_FRAME_OPTIONS, "DENY");
+    default(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(REFERRER_POLICY, "same-origin");
+    default(CACHE_CONTROL, "no-store");
+    if app.reach.https {
+        default(STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
+    }
+    if headers.get(CACHE_CONTROL).is_some_and(|value| value == "no-store") {
+        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    }
+}
+
+fn header_host(headers: &HeaderMap) -> Option<String> {
+    headers.get(HOST).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+fn is_our_host(app: &App, host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host.as_str(), |(name, _)| name);
+    let listed = app.reach.hosts.iter().any(|known| *known == host || known == name);
+    listed || (app.reach.any_local_host && is_local(name))
+}
+
+/// Names that no public DNS gives to a stranger: loopback addresses, `localhost`, and single labels (a container's name).
+fn is_local(name: &str) -> bool {
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    address.map_or_else(|_| name.ends_with(".localhost") || !name.contains('.'), |ip| ip.is_loopback())
+}

@@ -1,0 +1,27 @@
+//! The root page.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
+use axum::response::{IntoResponse, Response};
+
+use super::page::{Page, layout};
+use super::pages::Welcome;
+use super::{App, dev};
+
+/// `GET /`
+pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
+    let json_only = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
+    if json_only {
+        return axum::Json(serde_json::json!({ "name": "Countersign", "issuer": app.provider.issuer() })).into_response();
+    }
+    if let Some(dev) = &app.dev {
+        return dev::home(&app, dev);
+    }
+    let view = Welcome {
+        layout: layout(&app, Some("/")),
+        issuer: app.provider.issuer().to_owned(),
+        discovery_href: app.href("/.well-known/openid-configuration"),
+    };
+    Page::new(view).into_response()
+}

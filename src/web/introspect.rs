@@ -1,0 +1,21 @@
+//! `POST /oauth2/introspect` (RFC 7662)
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+
+use super::body::{Body, basic};
+use super::{App, protocol_error};
+
+/// Answers an introspection request.
+pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, Body(params): Body) -> Response {
+    let basic = match basic(&headers) {
+        Ok(basic) => basic,
+        Err(why) => return protocol_error::refused(&why),
+    };
+    match app.provider.introspect(basic.as_ref(), &params, app.clock.now()).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(failure) => protocol_error::failed(failure),
+    }
+}

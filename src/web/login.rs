@@ -1,0 +1,192 @@
+//! The login page, `/login`. It is drawn by the authorization endpoint, with the request in its form's address; after sign-in
+//! the browser goes back there.
+
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::authorize::signed_in;
+use super::body::Body;
+use super::client_address::ClientAddress;
+use super::cookies::{self, Cookie};
+use super::csrf::{self, Form};
+use super::guard::RequestId;
+use super::page::{Page, host, layout, see_other};
+use super::pages::{Login, SignedIn};
+use super::{App, error_page};
+use crate::identity::login;
+use crate::identity::sign_in::{Attempt, Refused};
+use crate::oauth::Params;
+use crate::oauth::authorize::{AuthorizationRequest, after_sign_in};
+
+const FORM: &str = "login";
+
+/// What the page says besides asking.
+#[derive(Debug, Default)]
+pub(crate) struct Told<'a> {
+    status: StatusCode,
+    error: Option<String>,
+    username: Option<&'a str>,
+    wait: Option<i64>,
+}
+
+/// The page.
+pub(crate) fn page(app: &App, headers: &HeaderMap, params: &Params, request: Option<&AuthorizationRequest>, told: Told<'_>) -> Response {
+    let query = params.to_query();
+    let (csrf, cookie) = csrf::issue(app, headers, Form { name: FORM, login: "", subject: &query }, app.clock.now());
+    let document = request.map(|request| &request.client.document);
+    let username = told.username.or_else(|| request.and_then(|request| request.login_hint.as_deref())).unwrap_or_default();
+    let view = Login {
+        layout: layout(app, None),
+        action: app.href(&with_query("/login", &query)),
+        csrf,
+        client_name: request.map(|request| request.client.name.clone()),
+        client_host: request.map(|request| host(&request.redirect_uri)),
+        logo_uri: document.and_then(|document| own_logo(app, document.logo_uri.as_deref())),
+        policy_uri: document.and_then(|document| web_link(document.policy_uri.as_deref())),
+        tos_uri: document.and_then(|document| web_link(document.tos_uri.as_deref())),
+        username: username.to_owned(),
+        error: told.error,
+        notice: None,
+    };
+    let mut page = Page::new(view).status(told.status).cookie(cookie);
+    if let Some(request) = request {
+        page = page.form_target(&request.redirect_uri);
+    }
+    let mut response = page.into_response();
+    if let Some(seconds) = told.wait {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// `GET /login`: with the parameters of an authorization request, its login page; without, who is signed in.
+pub(crate) async fn get(State(app): State<App>, Extension(id): Extension<RequestId>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let params = match Params::from_form(query.unwrap_or_default().as_bytes()) {
+        Ok(params) => params,
+        Err(why) => return error_page::refused(&app, &id, &why),
+    };
+    let login = match signed_in(&app, &headers).await {
+        Ok(login) => login,
+        Err(internal) => return error_page::internal_error(&app, &id, &internal),
+    };
+    match (login, params.text("client_id")) {
+        (Some(_), Some(_)) => see_other(&app.href(&with_query("/oauth2/authorize", &params.to_query()))),
+        (Some(login), None) => {
+            let form = Form { name: super::logout::FORM, login: &login.id.to_string(), subject: "" };
+            let (csrf, cookie) = csrf::issue(&app, &headers, form, app.clock.now());
+            let view = SignedIn { layout: layout(&app, Some("/")), user_label: login.user.label().to_owned(), action: app.href("/oauth2/logout"), csrf };
+            Page::new(view).cookie(cookie).into_response()
+        }
+        (None, None) => page(&app, &headers, &params, None, Told::default()),
+        (None, Some(_)) => match super::authorize::sound_request(&app, &id, &params).await {
+            Ok(request) => page(&app, &headers, &params, Some(&request), Told::default()),
+            Err(response) => response,
+        },
+    }
+}
+
+/// `POST /login`
+pub(crate) async fn post(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    Body(fields): Body,
+) -> Response {
+    let now = app.clock.now();
+    let params = match Params::from_form(query.unwrap_or_default().as_bytes()).and_then(|params| fields.refuse_repeated().map(|()| params)) {
+        Ok(params) => params,
+        Err(why) => return error_page::refused(&app, &id, &why),
+    };
+    let query = params.to_query();
+    let form = Form { name: FORM, login: "", subject: &query };
+    if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), now) {
+        return error_page::start_again(&app, app.href(&start(&params)));
+    }
+    let request = match params.text("client_id") {
+        None => None,
+        Some(_) => match super::authorize::sound_request(&app, &id, &params).await {
+            Ok(request) => Some(request),
+            Err(response) => return response,
+        },
+    };
+    let name = fields.text("username").unwrap_or_default();
+    let known_user = cookies::known_user(&app, &headers);
+    let attempt = Attempt {
+        name,
+        password: fields.secret("password").unwrap_or_else(|| crate::domain::secret::Secret::new("")),
+        address,
+        known_user: known_user.as_deref(),
+        now,
+    };
+    let user = match app.provider.sign_in().with_password(attempt).await {
+        Ok(user) => user,
+        Err(Refused::Internal(internal)) => return error_page::internal_error(&app, &id, &internal),
+        Err(refused) => return page(&app, &headers, &params, request.as_ref(), told(&refused, name)),
+    };
+    // A new id at every sign-in; the login that the browser had until now ends.
+    let started = async {
+        if let Some(previous) = signed_in(&app, &headers).await? {
+            login::end(app.provider.store(), previous.id, now).await?;
+        }
+        login::start(app.provider.store(), &user, now).await
+    };
+    let (cookie, started) = match started.await {
+        Ok(started) => started,
+        Err(internal) => return error_page::internal_error(&app, &id, &internal),
+    };
+    tracing::info!(event = "login", user = %user.id, session = %started.id, %address);
+    let mut response = see_other(&app.href(&start(&after_sign_in(&params))));
+    response.headers_mut().append(SET_COOKIE, Cookie::Login.set(&app, &cookie.reveal()));
+    response.headers_mut().append(SET_COOKIE, Cookie::Known.set(&app, &cookies::known(&app, &user.id)));
+    response
+}
+
+fn told<'a>(refused: &Refused, username: &'a str) -> Told<'a> {
+    let (status, error, wait) = match refused {
+        Refused::Throttled(seconds) => {
+            (StatusCode::TOO_MANY_REQUESTS, format!("Too many failed attempts. Try again in {}.", duration(*seconds)), Some(*seconds))
+        }
+        Refused::Inactive => (StatusCode::FORBIDDEN, "This account is switched off. Ask whoever runs this server.".into(), None),
+        Refused::SecondFactor => {
+            (StatusCode::FORBIDDEN, "This account asks for a second factor, which this server cannot ask for yet.".into(), None)
+        }
+        _ => (StatusCode::FORBIDDEN, "Wrong user name or password.".into(), None),
+    };
+    Told { status, error: Some(error), username: Some(username), wait }
+}
+
+fn duration(seconds: i64) -> String {
+    match seconds {
+        1 => "one second".into(),
+        2..=90 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", (seconds + 59) / 60),
+    }
+}
+
+/// Where the flow starts: the authorization endpoint with its request, else the login page.
+fn start(params: &Params) -> String {
+    let path = if params.text("client_id").is_some() { "/oauth2/authorize" } else { "/login" };
+    with_query(path, &params.to_query())
+}
+
+/// A path with a query, where there is one.
+pub(crate) fn with_query(path: &str, query: &str) -> String {
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// A logo is shown where it is of our own origin: nobody else is to learn who signs in.
+pub(crate) fn own_logo(app: &App, uri: Option<&str>) -> Option<String> {
+    let uri = uri?;
+    let own = uri.strip_prefix(app.provider.issuer()).is_some_and(|rest| rest.starts_with('/'));
+    (own || uri.starts_with("data:image/png;base64,")).then(|| uri.to_owned())
+}
+
+/// Links lead to the web and nowhere else.
+pub(crate) fn web_link(uri: Option<&str>) -> Option<String> {
+    uri.filter(|uri| uri.starts_with("https://") || uri.starts_with("http://")).map(str::to_owned)
+}

@@ -1,0 +1,186 @@
+//! HTTP and HTML: what arrives is parsed, handed to a verb of the rooms behind, and what they answer is drawn.
+//!
+//! The whole map of URLs is [`router`], one file per endpoint or page. Around every request stands [`guard`] (host names,
+//! request ids, security headers). Forms of browsers go through [`csrf`] and [`cookies`]; bodies of programs through [`body`].
+//! Errors become a page ([`error_page`]), an RFC 6749 body ([`protocol_error`]) or an `OperationOutcome` ([`rest`]).
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, delete, get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::clock::Clock;
+use crate::domain::secret::{MacKey, MasterKey};
+use crate::oauth::Provider;
+use crate::resources::Documents;
+
+mod admin;
+mod authorize;
+mod body;
+mod client_address;
+mod consent;
+mod cookies;
+mod cors;
+mod csrf;
+pub mod dev;
+mod discovery;
+mod error_page;
+mod guard;
+mod health;
+mod home;
+mod introspect;
+mod login;
+mod logout;
+mod page;
+pub mod pages;
+mod protocol_error;
+mod rest;
+mod revoke;
+mod session;
+mod style;
+mod token;
+mod userinfo;
+
+pub use client_address::Peer;
+
+/// Everything a handler needs. Clones share it.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// What an [`App`] is made of.
+pub struct Inner {
+    /// The protocol.
+    pub provider: Provider,
+    /// What administrators PUT.
+    pub documents: Documents,
+    /// The clock.
+    pub clock: Clock,
+    /// How this server is reached.
+    pub reach: Reach,
+    /// The developer's pages, in `dev`.
+    pub dev: Option<dev::Dev>,
+    /// Prebuilt answers.
+    pub(crate) discovery: discovery::Prebuilt,
+    pub(crate) csrf_key: MacKey,
+    pub(crate) device_key: MacKey,
+    pub(crate) cookie_tag: String,
+}
+
+/// How this server is reached.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// The path of the issuer: empty, or `/like/this`.
+    pub base_path: String,
+    /// Whether the issuer is https.
+    pub https: bool,
+    /// The host names that are answered, with or without a port, in lower case.
+    pub hosts: Vec<String>,
+    /// Whether any loopback or single-label host name is answered too.
+    pub any_local_host: bool,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+impl App {
+    /// Puts an application together.
+    pub fn new(provider: Provider, documents: Documents, clock: Clock, reach: Reach, dev: Option<dev::Dev>, master: &MasterKey) -> Self {
+        Self(Arc::new(Inner {
+            discovery: discovery::Prebuilt::new(&provider),
+            cookie_tag: cookies::tag(provider.issuer()),
+            csrf_key: master.mac_key("form tokens"),
+            device_key: master.mac_key("known browsers"),
+            provider,
+            documents,
+            clock,
+            reach,
+            dev,
+        }))
+    }
+
+    /// A path of this server as a link.
+    pub(crate) fn href(&self, path: &str) -> String {
+        format!("{}{path}", self.reach.base_path)
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// Bodies of protocol requests are small; documents and bundles may be larger.
+const PROTOCOL_BODY: usize = 64 * 1_024;
+const DOCUMENT_BODY: usize = 4 * 1_024 * 1_024;
+
+/// The whole map of URLs. An alias is the same handler.
+pub fn router(app: &App) -> Router {
+    let mut protocol = Router::new();
+    for authorize in ["/oauth2/authorize", "/auth/authorize"] {
+        protocol = protocol.route(authorize, get(authorize::get).post(authorize::post));
+    }
+    for token in ["/oauth2/token", "/auth/token"] {
+        protocol = protocol.route(token, post(token::post).options(cors::preflight));
+    }
+    for userinfo in ["/oauth2/userinfo", "/auth/userinfo", "/userinfo"] {
+        protocol = protocol.route(userinfo, get(userinfo::get).post(userinfo::post).options(cors::preflight));
+    }
+    for introspect in ["/oauth2/introspect", "/auth/introspect"] {
+        protocol = protocol.route(introspect, post(introspect::post));
+    }
+    for logout in ["/oauth2/logout", "/auth/logout"] {
+        protocol = protocol.route(logout, get(logout::get).post(logout::post));
+    }
+    for login in ["/login", "/auth/login"] {
+        protocol = protocol.route(login, get(login::get).post(login::post));
+    }
+    for consent in ["/consent", "/auth/grant"] {
+        protocol = protocol.route(consent, get(consent::get).post(consent::post));
+    }
+    protocol = protocol
+        .route("/oauth2/revoke", post(revoke::post).options(cors::preflight))
+        .route("/.well-known/jwks.json", get(discovery::jwks).options(cors::preflight))
+        .route("/.well-known/openid-configuration", get(discovery::metadata).options(cors::preflight))
+        .route("/.well-known/oauth-authorization-server", get(discovery::metadata).options(cors::preflight))
+        .route("/static/{file}", get(style::get))
+        .route("/healthz", get(health::live))
+        .route("/health", get(health::live))
+        .route("/readyz", get(health::ready))
+        .layer(DefaultBodyLimit::max(PROTOCOL_BODY));
+    if app.dev.is_some() {
+        protocol = protocol.route("/dev/start", get(dev::start)).route("/dev/callback", get(dev::callback));
+    }
+    let documents = Router::new()
+        .route("/", get(home::get).put(rest::put_many).post(rest::bundle))
+        .route("/fhir", any(rest::fhir_root))
+        .route("/Session", delete(session::close).get(rest::search_sessions))
+        .route("/fhir/Session", delete(session::close).get(rest::search_sessions))
+        .route("/{kind}", any(rest::collection))
+        .route("/fhir/{kind}", any(rest::collection))
+        .route("/{kind}/{id}", any(rest::item))
+        .route("/fhir/{kind}/{id}", any(rest::item))
+        .layer(DefaultBodyLimit::max(DOCUMENT_BODY));
+
+    let all = protocol.merge(documents).fallback(error_page::not_found);
+    let path = app.reach.base_path.as_str();
+    let all = if path.is_empty() {
+        all
+    } else {
+        // RFC 8414 §3.1 puts its document before the path of the issuer, OpenID Connect Discovery §4 behind it.
+        let outside = format!("/.well-known/oauth-authorization-server{path}");
+        Router::new()
+            .nest(path, all)
+            .route(&outside, get(discovery::metadata).options(cors::preflight))
+            .route("/healthz", get(health::live))
+            .route("/readyz", get(health::ready))
+            .fallback(error_page::not_found)
+    };
+    all.layer(CatchPanicLayer::custom(protocol_error::panicked))
+        .layer(from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app.clone())
+}

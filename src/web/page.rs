@@ -1,0 +1,97 @@
+//! A rendered page with the headers it needs.
+
+use askama::Template;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, SET_COOKIE};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use url::Url;
+
+use super::pages::Layout;
+use super::{App, style};
+
+/// The frame of a page. `home` is where the name in its header leads.
+pub(crate) fn layout(app: &App, home: Option<&str>) -> Layout {
+    Layout { css_href: app.href(style::PATH), home_href: home.map(|path| app.href(path)) }
+}
+
+/// A page to send.
+pub(crate) struct Page<T> {
+    pub(crate) status: StatusCode,
+    pub(crate) view: T,
+    /// Where its forms may lead besides our own origin: browsers check the whole chain of redirects.
+    pub(crate) form_target: Option<String>,
+    /// Cookies to set.
+    pub(crate) cookies: Vec<HeaderValue>,
+}
+
+impl<T: Template> Page<T> {
+    pub(crate) const fn new(view: T) -> Self {
+        Self { status: StatusCode::OK, view, form_target: None, cookies: Vec::new() }
+    }
+
+    pub(crate) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    pub(crate) fn form_target(mut self, redirect_uri: &str) -> Self {
+        self.form_target = origin(redirect_uri);
+        self
+    }
+
+    pub(crate) fn cookie(mut self, cookie: Option<HeaderValue>) -> Self {
+        self.cookies.extend(cookie);
+        self
+    }
+}
+
+impl<T: Template> IntoResponse for Page<T> {
+    fn into_response(self) -> Response {
+        let html = match self.view.render() {
+            Ok(html) => html,
+            Err(error) => {
+                tracing::error!(%error, "a page does not render");
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+        };
+        let target = self.form_target.map(|target| format!(" {target}")).unwrap_or_default();
+        let policy = format!(
+            "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'"
+        );
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        for cookie in self.cookies {
+            headers.append(SET_COOKIE, cookie);
+        }
+        (self.status, headers, html).into_response()
+    }
+}
+
+/// A redirect after which the browser GETs, never posts again (RFC 9700 §4.12).
+pub(crate) fn see_other(location: &str) -> Response {
+    match HeaderValue::from_str(location) {
+        Ok(value) => (StatusCode::SEE_OTHER, [(axum::http::header::LOCATION, value)]).into_response(),
+        Err(_) => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+/// `https://app.example`, or `myapp:` for an application's own scheme, as a source of a content security policy.
+fn origin(uri: &str) -> Option<String> {
+    let url = Url::parse(uri).ok()?;
+    match url.scheme() {
+        "http" | "https" => Some(url.origin().ascii_serialization()),
+        scheme => Some(format!("{scheme}:")),
+    }
+}
+
+/// Host (and port) of a URI, for people.
+pub(crate) fn host(uri: &str) -> String {
+    Url::parse(uri).ok().and_then(|url| {
+        let host = url.host_str()?.to_owned();
+        Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
+    })
+    .unwrap_or_else(|| uri.split(':').next().unwrap_or(uri).to_owned())
+}

@@ -1,0 +1,244 @@
+//! What each page shows: one struct per page, drawn by the template of the same name under `templates/`.
+//!
+//! A view holds finished text and links and decides nothing: whoever builds it has already chosen which client, which
+//! message and which address to show. Every string is escaped by the template engine, so a view takes names and
+//! descriptions as they are stored. Escaping does not make an address safe to follow: a field called `…_uri` or
+//! `…_href` must already be http(s) or a path of this server. Pages carry no script and load nothing but the style
+//! sheet (`style.css`), so they render unchanged under a content security policy without exceptions.
+
+use askama::Template;
+
+/// What every page needs around its content.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Address of the style sheet, with the hash of its content in its name.
+    pub css_href: String,
+    /// Where the name in the header leads; `None` draws it as plain text, so that a half-done sign-in is not left by accident.
+    pub home_href: Option<String>,
+}
+
+/// The sign-in form. Posts `csrf`, `username` and `password`.
+#[derive(Template)]
+#[template(path = "login.html")]
+pub struct Login {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Where the form posts to.
+    pub action: String,
+    /// Token that binds the form to this browser.
+    pub csrf: String,
+    /// The client the person signs in for, as it calls itself.
+    pub client_name: Option<String>,
+    /// Host the person goes back to afterwards.
+    pub client_host: Option<String>,
+    /// The client's logo. Only an address on this server or a `data:` URI belongs here: a third party's picture would
+    /// tell that party who signs in.
+    pub logo_uri: Option<String>,
+    /// The client's privacy policy.
+    pub policy_uri: Option<String>,
+    /// The client's terms of service.
+    pub tos_uri: Option<String>,
+    /// What the username field starts with (`login_hint`, or the last attempt); it stays editable.
+    pub username: String,
+    /// Why the last attempt failed, in words that do not say which of the two was wrong.
+    pub error: Option<String>,
+    /// Something to know that is not an error, such as "Please sign in again".
+    pub notice: Option<String>,
+}
+
+/// The consent form. Posts `csrf` and `decision`, which is `approve` or `deny`.
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub struct Consent {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Where the form posts to.
+    pub action: String,
+    /// Token that binds the form to this browser.
+    pub csrf: String,
+    /// The client's name, or its id where it has no name.
+    pub client_name: String,
+    /// The client's `client_id`, shown because a name can be anything.
+    pub client_id: String,
+    /// Host of the redirect URI the answer goes to.
+    pub redirect_host: String,
+    /// Who is signed in.
+    pub user_label: String,
+    /// What is asked for, in the order of the request.
+    pub scopes: Vec<ScopeLine>,
+    /// The client's logo; see [`Login::logo_uri`].
+    pub logo_uri: Option<String>,
+    /// The client's privacy policy.
+    pub policy_uri: Option<String>,
+    /// The client's terms of service.
+    pub tos_uri: Option<String>,
+}
+
+/// One scope on the consent page.
+#[derive(Clone, Debug)]
+pub struct ScopeLine {
+    /// The scope token, as in the request.
+    pub name: String,
+    /// What it allows, in words; empty where nothing is known about it.
+    pub description: String,
+    /// Whether this person allowed it to this client before.
+    pub already_granted: bool,
+}
+
+/// A request that cannot go on, told to a person.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    /// Head of the page.
+    pub layout: Layout,
+    /// The heading; `None` is "Error". The word "Error" stands on the page either way.
+    pub title: Option<String>,
+    /// The error code of RFC 6749 or `OpenID` Connect, in `#error`.
+    pub error: String,
+    /// What happened, in `#error_description`.
+    pub description: String,
+    /// The `X-Request-Id` of the answer, under which the log has the details.
+    pub request_id: String,
+    /// What to change so that it works.
+    pub hint: Option<String>,
+}
+
+/// A form that expired, was used, or was opened in another browser.
+#[derive(Template)]
+#[template(path = "start_again.html")]
+pub struct StartAgain {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Why the form cannot be used, as a sentence.
+    pub reason: String,
+    /// Where "Start again" leads.
+    pub href: String,
+}
+
+/// Asks before ending a session. Posts `csrf` and the parameters of the logout request.
+#[derive(Template)]
+#[template(path = "logout_confirm.html")]
+pub struct LogoutConfirm {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Where the form posts to.
+    pub action: String,
+    /// Token that binds the form to this browser.
+    pub csrf: String,
+    /// Who is signed in.
+    pub user_label: String,
+    /// Names and values of hidden fields: the logout request, carried over.
+    pub params: Vec<(String, String)>,
+    /// Where "Stay signed in" leads; `None` leaves it out.
+    pub cancel: Option<String>,
+}
+
+/// The end of a session.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub struct SignedOut {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Address and text of the link onwards, where there is one.
+    pub continue_to: Option<(String, String)>,
+}
+
+/// The sign-in page for somebody who is signed in and has nowhere to go. Posts `csrf` to sign out.
+#[derive(Template)]
+#[template(path = "signed_in.html")]
+pub struct SignedIn {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Who is signed in.
+    pub user_label: String,
+    /// Where the sign-out form posts to.
+    pub action: String,
+    /// Token that binds the form to this browser.
+    pub csrf: String,
+}
+
+/// The root page of a server in real use. It says no more than discovery does.
+#[derive(Template)]
+#[template(path = "welcome.html")]
+pub struct Welcome {
+    /// Head of the page.
+    pub layout: Layout,
+    /// The issuer identifier.
+    pub issuer: String,
+    /// Address of the discovery document.
+    pub discovery_href: String,
+}
+
+/// The start page of `countersign dev`. It prints secrets, so it belongs to demo resources only.
+#[derive(Template)]
+#[template(path = "dev_home.html")]
+pub struct DevHome {
+    /// Head of the page.
+    pub layout: Layout,
+    /// The issuer identifier.
+    pub issuer: String,
+    /// Version of the server.
+    pub version: String,
+    /// The database in words, such as "`SQLite`, in memory"; no credentials.
+    pub database: String,
+    /// Demo clients for people signing in.
+    pub clients: Vec<DemoClient>,
+    /// Demo users.
+    pub users: Vec<DemoUser>,
+    /// Where "Try the code flow" leads.
+    pub try_href: String,
+    /// A shell command that works when pasted; may have several lines.
+    pub curl: String,
+    /// `client_id` of the client that may change everything.
+    pub admin_client_id: String,
+    /// Its secret.
+    pub admin_client_secret: String,
+    /// Names and URLs of the endpoints.
+    pub endpoints: Vec<(String, String)>,
+}
+
+/// A client on the start page.
+#[derive(Clone)]
+pub struct DemoClient {
+    /// The `client_id`.
+    pub id: String,
+    /// The secret; `None` is a public client, which uses PKCE alone.
+    pub secret: Option<String>,
+    /// Registered redirect URIs; empty for a client without a browser flow.
+    pub redirect_uris: Vec<String>,
+}
+
+/// A user on the start page.
+#[derive(Clone)]
+pub struct DemoUser {
+    /// The user name.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
+/// The end of the code flow that the start page begins: every step with its result, or the error that ended it.
+#[derive(Template)]
+#[template(path = "dev_callback.html")]
+pub struct DevCallback {
+    /// Head of the page.
+    pub layout: Layout,
+    /// The authorization code, already exchanged.
+    pub code: Option<String>,
+    /// The `state` that came back.
+    pub state: Option<String>,
+    /// The token endpoint's answer as indented JSON.
+    pub tokens_json: Option<String>,
+    /// The access token alone, to copy.
+    pub access_token: Option<String>,
+    /// Claims of the ID token as indented JSON.
+    pub id_token_claims: Option<String>,
+    /// Claims of the access token as indented JSON; `None` where it is opaque.
+    pub access_token_claims: Option<String>,
+    /// The userinfo endpoint's answer as indented JSON.
+    pub userinfo: Option<String>,
+    /// Error code and description, where the flow ended in one.
+    pub error: Option<(String, String)>,
+    /// Where "Run it again" leads.
+    pub again_href: String,
+}

@@ -1,0 +1,84 @@
+//! Failures told to programs: RFC 6749 §5.2 bodies.
+
+use std::any::Any;
+
+use axum::Json;
+use axum::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::domain::internal::Internal;
+use crate::oauth::{ErrorCode, Failure, Refused};
+
+/// The answer to a refusal.
+pub(crate) fn refused(why: &Refused) -> Response {
+    let status = match why.code {
+        // RFC 6749 §5.2: 401 where the client did not prove itself.
+        ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
+        ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    tracing::info!(error = why.code.as_str(), description = why.description, "refused");
+    let body = json!({ "error": why.code.as_str(), "error_description": why.description });
+    let mut response = (status, Json(body)).into_response();
+    let headers = response.headers_mut();
+    if why.code == ErrorCode::InvalidClient {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
+    }
+    if let Some(seconds) = why.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// The answer to a failure of any kind.
+pub(crate) fn failed(failure: Failure) -> Response {
+    match failure {
+        Failure::Refused(why) => refused(&why),
+        Failure::Internal(internal) => internal_error(&internal),
+    }
+}
+
+/// Our own fault: logged once, here, and told without detail. Where a retry may help it is 503 and says when.
+pub(crate) fn internal_error(internal: &Internal) -> Response {
+    let (status, headers) = unavailable(internal);
+    let code = if status == StatusCode::SERVICE_UNAVAILABLE { "temporarily_unavailable" } else { "server_error" };
+    (status, headers, Json(json!({ "error": code, "error_description": "the server could not answer; see its log" }))).into_response()
+}
+
+/// Logs a fault and tells which status and headers it is answered with.
+pub(crate) fn unavailable(internal: &Internal) -> (StatusCode, HeaderMap) {
+    let mut headers = HeaderMap::new();
+    let passing = match internal {
+        Internal::Busy => true,
+        Internal::Failed(error) => error.downcast_ref::<crate::oauth::StoreError>().is_some_and(crate::oauth::is_passing),
+    };
+    tracing::error!(error = %internal, passing, "internal error");
+    if passing {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        (StatusCode::SERVICE_UNAVAILABLE, headers)
+    } else {
+        (StatusCode::INTERNAL_SERVER_ERROR, headers)
+    }
+}
+
+/// A panic in a handler ends its request, not the server. Its message goes to the log of the panic hook only.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
+pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a handler panicked");
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "error": "server_error", "error_description": "the server could not answer; see its log" }))).into_response()
+}
+
+/// RFC 6750 §3: the challenge of a request without a token, or with one that will not do.
+pub(crate) fn bearer_challenge(why: Option<&Refused>) -> Response {
+    let Some(why) = why else {
+        return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer realm=\"countersign\"")]).into_response();
+    };
+    let mut response = refused(why);
+    let challenge = format!("Bearer realm=\"countersign\", error=\"{}\", error_description=\"{}\"", why.code.as_str(), why.description);
+    if let Ok(value) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+    response
+}

@@ -1,0 +1,189 @@
+//! The REST surface: documents, sessions and keys at `/X` and `/fhir/X`, in JSON and YAML.
+//!
+//! [`request`] reads what was asked, [`reply`] writes the answer in the format that was asked for; documents are here,
+//! [`batch`] has many of them, [`sessions`] and [`keys`] what is not a document.
+
+mod batch;
+mod keys;
+mod reply;
+mod request;
+mod sessions;
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::App;
+use super::admin::Administrator;
+pub(crate) use batch::{bundle, put_many};
+pub(crate) use reply::outcome;
+use reply::Reply;
+use request::{Asked, Path2};
+pub(crate) use sessions::search as search_sessions;
+
+use crate::resources::kind::KINDS;
+use crate::resources::patch::Method as PatchMethod;
+use crate::resources::schema::nearest;
+use crate::resources::search::{self, Search};
+use crate::resources::{Change, DocumentKind, Effect, Mount, Outcome, Problem, Written, render};
+
+/// `/{kind}` and `/fhir/{kind}`
+pub(crate) async fn collection(State(app): State<App>, _: Administrator, asked: Asked) -> Response {
+    let kind = match asked.path.kind.as_str() {
+        "Session" => return sessions::collection(&app, &asked).await,
+        "SigningKey" => return keys::collection(&app, &asked).await,
+        name => match document_kind(name) {
+            Ok(kind) => kind,
+            Err(why) => return asked.reply(Err(why.into())),
+        },
+    };
+    let answered = match asked.method {
+        Method::GET | Method::HEAD => find(&app, kind, &asked).await,
+        Method::POST => match asked.document() {
+            Ok(document) => change(&app, Change::Post(kind, document), &asked).await,
+            Err(why) => Err(why.into()),
+        },
+        _ => Err(not_allowed(&asked).into()),
+    };
+    asked.reply(answered)
+}
+
+/// `/{kind}/{id}` and `/fhir/{kind}/{id}`
+pub(crate) async fn item(State(app): State<App>, _: Administrator, asked: Asked) -> Response {
+    let Path2 { kind, id } = &asked.path;
+    let kind = match kind.as_str() {
+        "Session" => return sessions::item(&app, &asked, id).await,
+        "SigningKey" => return keys::item(&app, &asked, id).await,
+        name => match document_kind(name) {
+            Ok(kind) => kind,
+            Err(why) => return asked.reply(Err(why.into())),
+        },
+    };
+    let id = id.clone();
+    let answered = match asked.method {
+        Method::GET | Method::HEAD => app.documents.read(kind, &id).await.map(|row| Reply::document(StatusCode::OK, &row, asked.mount)),
+        Method::PUT => match asked.document() {
+            Ok(document) => change(&app, Change::Put(kind, id, document), &asked).await,
+            Err(why) => Err(why.into()),
+        },
+        Method::PATCH => match asked.document().and_then(|document| Ok((PatchMethod::of(&asked.media_type, asked.parameter("_method"), &document)?, document))) {
+            Ok((method, document)) => change(&app, Change::Patch(kind, id, method, document), &asked).await,
+            Err(why) => Err(why.into()),
+        },
+        Method::DELETE => change(&app, Change::Delete(kind, id), &asked).await,
+        _ => Err(not_allowed(&asked).into()),
+    };
+    asked.reply(answered)
+}
+
+/// `/fhir`: the same as `POST /`.
+pub(crate) async fn fhir_root(state: State<App>, administrator: Administrator, asked: Asked) -> Response {
+    match asked.method {
+        Method::POST => bundle(state, administrator, asked).await,
+        Method::PUT => put_many(state, administrator, asked).await,
+        _ => {
+            let why = not_allowed(&asked);
+            asked.reply(Err(why.into()))
+        }
+    }
+}
+
+async fn change(app: &App, change: Change, asked: &Asked) -> Result<Reply, Problem> {
+    let deletes = matches!(change, Change::Delete(..));
+    let written = app.documents.change(change, &asked.precondition, app.clock.now()).await;
+    app.provider.registry().expire();
+    match written {
+        Ok(_) if deletes && asked.parameter("_no-content") == Some("true") => Ok(Reply::empty()),
+        // Deleting what is not there any more is done already.
+        Err(Problem::Outcome(outcome)) if deletes && matches!(outcome.status, 404 | 410) && asked.precondition.if_match.is_none() => match outcome.status {
+            404 => Err(outcome.into()),
+            _ => Ok(Reply::empty()),
+        },
+        other => other.map(|written| written_reply(app, &written, asked.mount)),
+    }
+}
+
+fn written_reply(app: &App, written: &Written, mount: Mount) -> Reply {
+    let status = if written.effect == Effect::Created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut reply = Reply::document(status, &written.row, mount);
+    if status == StatusCode::CREATED {
+        reply.location = Some(location(app, &written.row.kind, &written.row.id, written.row.version, mount));
+    }
+    reply.warnings.clone_from(&written.warnings);
+    reply
+}
+
+fn location(app: &App, kind: &str, id: &str, version: i64, mount: Mount) -> String {
+    format!("{}{}/{kind}/{id}/_history/{version}", app.provider.issuer(), mount.prefix())
+}
+
+async fn find(app: &App, kind: DocumentKind, asked: &Asked) -> Result<Reply, Problem> {
+    let search = search::read(kind, &asked.parameters)?;
+    let (rows, total) = app.documents.search(kind, &search).await?;
+    let resources = rows.iter().map(|row| elements(render::document(row, asked.mount), &search.elements)).collect();
+    Ok(Reply::new(StatusCode::OK, searchset(app, kind.name(), asked.mount, resources, total, &Page::of(&search))))
+}
+
+/// Which page of a search an answer is.
+struct Page<'a> {
+    number: i64,
+    count: i64,
+    parameters: &'a [(String, String)],
+}
+
+impl<'a> Page<'a> {
+    fn of(search: &'a Search) -> Self {
+        Self { number: search.page, count: search.query.limit, parameters: &search.parameters }
+    }
+}
+
+/// A `searchset` Bundle.
+fn searchset(app: &App, kind: &str, mount: Mount, resources: Vec<Value>, total: i64, page: &Page<'_>) -> Value {
+    let base = format!("{}{}/{kind}", app.provider.issuer(), mount.prefix());
+    let url = |number: i64| {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(page.parameters).append_pair("_page", &number.to_string());
+        format!("{base}?{}", query.finish())
+    };
+    let last = if page.count > 0 { ((total + page.count - 1) / page.count).max(1) } else { 1 };
+    let mut links = vec![("first", 1), ("self", page.number)];
+    if page.number > 1 {
+        links.push(("previous", page.number - 1));
+    }
+    if page.number < last {
+        links.push(("next", page.number + 1));
+    }
+    links.push(("last", last));
+    let entry = |resource: Value| {
+        let id = resource.get("id").and_then(Value::as_str).unwrap_or_default();
+        json!({ "fullUrl": format!("{base}/{id}"), "resource": resource, "search": { "mode": "match" } })
+    };
+    json!({
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": total,
+        "link": links.into_iter().map(|(relation, number)| json!({ "relation": relation, "url": url(number) })).collect::<Vec<_>>(),
+        "entry": resources.into_iter().map(entry).collect::<Vec<_>>(),
+    })
+}
+
+/// Only the members asked for, with what makes it a resource.
+fn elements(mut resource: Value, wanted: &[String]) -> Value {
+    if let Some(members) = resource.as_object_mut().filter(|_| !wanted.is_empty()) {
+        members.retain(|name, _| matches!(name.as_str(), "resourceType" | "id" | "meta") || wanted.iter().any(|one| one == name));
+    }
+    resource
+}
+
+fn document_kind(name: &str) -> Result<DocumentKind, Outcome> {
+    DocumentKind::named(name).ok_or_else(|| {
+        let known = KINDS.iter().map(|kind| kind.name()).chain(["Session", "SigningKey"]);
+        let hint = nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        Outcome::new(404, "not-found", format!("there is no resource type {name} here{hint}"))
+    })
+}
+
+fn not_allowed(asked: &Asked) -> Outcome {
+    Outcome::new(405, "not-supported", format!("{} is not allowed on {}", asked.method, asked.path.kind))
+}

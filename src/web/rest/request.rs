@@ -1,0 +1,104 @@
+//! What a request to the REST surface asks for, read once.
+
+use axum::extract::{FromRequest, OriginalUri, RawPathParams, Request};
+use axum::http::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::reply::{self, Encoding, Reply};
+use crate::oauth::Params;
+use crate::resources::{Mount, Outcome, Precondition, Problem, format};
+use crate::web::body::media_type;
+
+/// A request, read.
+pub(crate) struct Asked {
+    pub(super) method: Method,
+    pub(super) path: Path2,
+    pub(super) mount: Mount,
+    pub(super) parameters: Vec<(String, String)>,
+    pub(super) precondition: Precondition,
+    pub(super) media_type: String,
+    encoding: Encoding,
+    body: Bytes,
+}
+
+/// `/{kind}/{id}`; what a path lacks is empty.
+pub(super) struct Path2 {
+    pub(super) kind: String,
+    pub(super) id: String,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Asked {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let mut path = Path2 { kind: String::new(), id: String::new() };
+        if let Ok(params) = <RawPathParams as axum::extract::FromRequestParts<S>>::from_request_parts(&mut parts, state).await {
+            for (name, value) in &params {
+                match name {
+                    "kind" => value.clone_into(&mut path.kind),
+                    "id" => value.clone_into(&mut path.id),
+                    _ => {}
+                }
+            }
+        }
+        let uri = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |original| original.0.clone());
+        let mount = if uri.path().split('/').any(|segment| segment == "fhir") { Mount::Fhir } else { Mount::Aidbox };
+        let refuse = |status, text: String| reply::outcome(&Outcome::new(status, "invalid", text));
+        let parameters = pairs(parts.uri.query().unwrap_or_default()).map_err(|why| refuse(400, why))?;
+        let headers = parts.headers.clone();
+        let encoding = Encoding::asked(accept(&headers), parameters.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str()))
+            .pretty(parameters.iter().any(|(name, value)| name == "_pretty" && value == "true"));
+        let method = parts.method.clone();
+        let body = Bytes::from_request(Request::from_parts(parts, body), state)
+            .await
+            .map_err(|rejection| refuse(rejection.status().as_u16(), "the body is too large or could not be read".into()))?;
+        Ok(Self { method, path, mount, parameters, precondition: precondition(&headers), media_type: media_type(&headers), encoding, body })
+    }
+}
+
+impl Asked {
+    /// The value of a query parameter.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body, read.
+    pub(super) fn document(&self) -> Result<Value, Outcome> {
+        let unreadable = |text: String| Outcome::new(400, "invalid", text);
+        let text = std::str::from_utf8(&self.body).map_err(|_| unreadable("the body is not UTF-8".into()))?;
+        match self.media_type.as_str() {
+            "text/yaml" | "application/yaml" | "application/x-yaml" | "text/x-yaml" => {
+                format::yaml(text).map_err(|error| unreadable(format!("the body is not YAML: {error}")))
+            }
+            "" | "application/json" | "application/fhir+json" | "application/merge-patch+json" | "application/json-patch+json" => {
+                format::json(text).map_err(|error| unreadable(format!("the body is not JSON: {error}")))
+            }
+            other => Err(Outcome::new(415, "not-supported", format!("Content-Type {other} is not supported; use application/json or text/yaml"))),
+        }
+    }
+
+    /// The answer, in the format that was asked for.
+    pub(super) fn reply(&self, answered: Result<Reply, Problem>) -> Response {
+        reply::respond(answered, self.encoding, self.mount)
+    }
+}
+
+fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
+    // Params checks encoding and limits; the pairs keep their order and repetition.
+    Params::from_form(query.as_bytes()).map_err(|why| why.description)?;
+    Ok(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+}
+
+fn accept(headers: &HeaderMap) -> &str {
+    headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn precondition(headers: &HeaderMap) -> Precondition {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let version = |tag: &str| tag.trim_start_matches("W/").trim_matches('"').to_owned();
+    Precondition { if_match: text(IF_MATCH).map(version), if_none_match_any: text(IF_NONE_MATCH) == Some("*") }
+}

@@ -1,0 +1,21 @@
+//! `POST /oauth2/revoke` (RFC 7009)
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::body::{Body, basic};
+use super::{App, cors, protocol_error};
+
+/// Answers a revocation request; 200 without a body, whatever there was to revoke.
+pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, Body(params): Body) -> Response {
+    let basic = match basic(&headers) {
+        Ok(basic) => basic,
+        Err(why) => return protocol_error::refused(&why),
+    };
+    let response = match app.provider.revoke(basic.as_ref(), &params, app.clock.now()).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(failure) => protocol_error::failed(failure),
+    };
+    cors::for_client(&app, &headers, params.text("client_id"), response).await
+}

@@ -1,0 +1,54 @@
+//! `GET` and `POST /oauth2/userinfo` (OpenID Connect Core §5.3)
+
+use axum::Json;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::{ACCEPT, AUTHORIZATION};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+
+use super::body::{Body, bearer, media_type};
+use super::{App, cors, protocol_error};
+use crate::oauth::{ErrorCode, Refused, userinfo};
+
+/// `GET`: the token is in the `Authorization` header.
+pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
+    answer(&app, &headers, bearer(&headers)).await
+}
+
+/// `POST`: in the header, or in a form body as `access_token` (RFC 6750 §2.2), not in both.
+pub(crate) async fn post(State(app): State<App>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    if media_type(&headers) != "application/x-www-form-urlencoded" {
+        return answer(&app, &headers, bearer(&headers)).await;
+    }
+    let Body(params) = match Body::from_request(request, &app).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    match (params.text("access_token"), headers.contains_key(AUTHORIZATION)) {
+        _ if params.is_repeated("access_token") => protocol_error::refused(&Refused::invalid_request("access_token occurs more than once")),
+        (Some(_), true) => protocol_error::refused(&Refused::invalid_request("the token is in the header and in the body; send it once")),
+        (Some(token), false) => answer(&app, &headers, Some(token)).await,
+        (None, _) => answer(&app, &headers, bearer(&headers)).await,
+    }
+}
+
+async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response {
+    let Some(token) = token else { return protocol_error::bearer_challenge(None) };
+    let token = match app.provider.access_token(token, app.clock.now()).await {
+        Ok(Some(token)) => token,
+        Ok(None) => {
+            let why = Refused::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked");
+            return protocol_error::bearer_challenge(Some(&why));
+        }
+        Err(internal) => return protocol_error::internal_error(&internal),
+    };
+    // Aidbox's shape is asked for by Aidbox's media type.
+    let fhir = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("application/fhir+json"));
+    let claims = if fhir { userinfo::document(&token) } else { userinfo::claims(&token).map(serde_json::Value::Object) };
+    let response = match claims {
+        Ok(claims) => Json(claims).into_response(),
+        Err(why) => protocol_error::bearer_challenge(Some(&why)),
+    };
+    cors::for_client(app, headers, Some(&token.client.id), response).await
+}

@@ -1,0 +1,30 @@
+//! A whole server for each test, on both databases, and a browser to drive it with.
+
+mod browser;
+mod server;
+
+pub(crate) use browser::{Browser, Page, Query};
+pub(crate) use server::{Database, Server};
+
+/// A test on both databases: `both!(async fn a_sentence(server: Server) { … });` becomes `a_sentence::sqlite` and
+/// `a_sentence::postgres`.
+macro_rules! both {
+    ($(#[$attribute:meta])* async fn $name:ident($server:ident: Server) $body:block) => {
+        mod $name {
+            use super::*;
+
+            async fn check($server: Server) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                check(Server::start(Database::Sqlite).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                check(Server::start(Database::Postgres).await).await;
+            }
+        }
+    };
+}
+pub(crate) use both;

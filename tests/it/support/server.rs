@@ -1,0 +1,249 @@
+//! Starting servers, and talking to them as a program does.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use countersign::clock::Clock;
+use countersign::config::{AllowGrants, DatabaseUrl, Mode, Settings};
+use countersign::domain::secret::{MasterKey, Secret};
+use countersign::server::Instance;
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Browser, Page, Query};
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// A running server with a database of its own.
+pub(crate) struct Server {
+    pub(crate) instance: Instance,
+    pub(crate) settings: Settings,
+    pub(crate) http: Client,
+    schema: Option<String>,
+    file: Option<PathBuf>,
+}
+
+impl Server {
+    /// With an empty database.
+    pub(crate) async fn start(database: Database) -> Self {
+        Self::start_with(database, |_| ()).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn start_with(database: Database, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut schema = None;
+        let mut settings = Settings::dev_defaults();
+        settings.mode = Mode::Serve;
+        settings.listen = "127.0.0.1:0".parse().unwrap();
+        settings.issuer = None;
+        settings.admin_client_secret = Some(Secret::new("secret"));
+        settings.allow_http_redirects = true;
+        settings.allow_grants = AllowGrants { implicit: false, password: true };
+        settings.master_key = Some(MasterKey::generate());
+        settings.database_url = match database {
+            Database::Sqlite => DatabaseUrl::SqliteMemory,
+            Database::Postgres => {
+                let (name, url) = new_schema().await;
+                schema = Some(name);
+                DatabaseUrl::Postgres(url)
+            }
+        };
+        change(&mut settings);
+        let instance = Instance::start(settings.clone(), Clock::default()).await.unwrap_or_else(|error| panic!("the server does not start: {error}"));
+        let http = client(instance.address);
+        Self { instance, settings, http, schema, file: None }
+    }
+
+    /// Another node on the same database, with the same keys and the same issuer.
+    pub(crate) async fn another_node(&self) -> Self {
+        let mut settings = self.settings.clone();
+        settings.issuer = Some(countersign::config::Issuer::parse(&self.instance.issuer).unwrap());
+        let instance = Instance::start(settings.clone(), self.instance.clock.clone()).await.unwrap_or_else(|error| panic!("the node does not start: {error}"));
+        let address = instance.address;
+        Self { instance, settings, http: client(address), schema: None, file: None }
+    }
+
+    /// A server on a SQLite file that goes with it.
+    pub(crate) async fn on_a_file() -> Self {
+        let file = std::env::temp_dir().join(format!("countersign-{}.db", uuid::Uuid::new_v4()));
+        let path = file.clone();
+        let mut server = Self::start_with(Database::Sqlite, |settings| settings.database_url = DatabaseUrl::SqliteFile(path)).await;
+        server.file = Some(file);
+        server
+    }
+
+    /// The address of a path. A node of many answers at its own address, whatever the issuer is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.instance.address.port())
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.instance.issuer
+    }
+
+    /// Moves the server's clock.
+    pub(crate) fn wait(&self, seconds: i64) {
+        self.instance.clock.advance(seconds);
+    }
+
+    /// A browser without cookies.
+    pub(crate) fn browser(&self) -> Browser {
+        Browser::new(self.instance.address)
+    }
+
+    /// A request of the administrator.
+    pub(crate) fn admin(&self, method: &str, path: &str) -> RequestBuilder {
+        self.http.request(method.parse().unwrap(), self.url(path)).basic_auth("root", Some("secret"))
+    }
+
+    /// Puts a document, which must be accepted.
+    pub(crate) async fn put(&self, path: &str, document: Value) -> Value {
+        let response = self.admin("PUT", path).json(&document).send().await.unwrap();
+        let (status, body) = read(response).await;
+        assert!(status.is_success(), "PUT {path}: {status} {body}");
+        body
+    }
+
+    /// A confidential client `web-app` / `client-secret`, changed as the test needs (a merge patch).
+    pub(crate) async fn web_app(&self, change: Value) -> Value {
+        let mut document = json!({
+            "secret": "client-secret",
+            "grant_types": ["code", "password", "client_credentials"],
+            "auth": {"authorization_code": {"redirect_uri": "http://localhost:4200/cb", "refresh_token": true}},
+        });
+        merge(&mut document, &change);
+        self.put("/Client/web-app", document).await
+    }
+
+    /// A public client `spa`.
+    pub(crate) async fn spa(&self, change: Value) -> Value {
+        let mut document = json!({
+            "grant_types": ["code"],
+            "auth": {"authorization_code": {"redirect_uri": "http://localhost:4200/cb", "refresh_token": true}},
+        });
+        merge(&mut document, &change);
+        self.put("/Client/spa", document).await
+    }
+
+    /// The user `alice` / `correct-horse-battery`.
+    pub(crate) async fn alice(&self) -> Value {
+        let document = json!({
+            "userName": "Alice", "email": "alice@example.com", "password": "correct-horse-battery",
+            "name": {"givenName": "Alice", "familyName": "Liddell"},
+        });
+        self.put("/User/alice", document).await
+    }
+
+    /// A form POST, with the client by HTTP Basic where there is one.
+    pub(crate) async fn post_form(&self, path: &str, basic: Option<(&str, &str)>, form: &[(&str, &str)]) -> (StatusCode, Value) {
+        let mut request = self.http.post(self.url(path)).form(form);
+        if let Some((id, secret)) = basic {
+            request = request.basic_auth(id, Some(secret));
+        }
+        read(request.send().await.unwrap()).await
+    }
+
+    /// A token request of `web-app`.
+    pub(crate) async fn token(&self, form: &[(&str, &str)]) -> (StatusCode, Value) {
+        self.post_form("/oauth2/token", Some(("web-app", "client-secret")), form).await
+    }
+
+    /// What introspection says of a token to the administrator.
+    pub(crate) async fn introspect(&self, token: &str) -> Value {
+        let (status, body) = self.post_form("/oauth2/introspect", Some(("root", "secret")), &[("token", token)]).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    pub(crate) async fn is_active(&self, token: &str) -> bool {
+        self.introspect(token).await["active"] == true
+    }
+
+    /// Signs Alice in, consents, and answers the parameters that come back to the client.
+    pub(crate) async fn sign_in_and_consent(&self, browser: &Browser, query: &[(&str, &str)]) -> Query {
+        let mut page = self.authorize(browser, query).await;
+        if page.is_login() {
+            page = browser.sign_in(&page, "alice", "correct-horse-battery").await;
+            page = browser.follow(page).await;
+        }
+        if page.is_consent() {
+            page = browser.consent(&page, "approve").await;
+        }
+        page.returned()
+    }
+
+    /// Sends the browser to the authorization endpoint.
+    pub(crate) async fn authorize(&self, browser: &Browser, query: &[(&str, &str)]) -> Page {
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        browser.get(&self.url(&format!("/oauth2/authorize?{query}"))).await
+    }
+
+    /// A code for `web-app` with this scope, in a browser of its own.
+    pub(crate) async fn code(&self, scope: &str) -> String {
+        let query = [("response_type", "code"), ("client_id", "web-app"), ("scope", scope)];
+        self.sign_in_and_consent(&self.browser(), &query).await.expect("code")
+    }
+
+    /// Tokens of `web-app` by the code flow.
+    pub(crate) async fn tokens(&self, scope: &str) -> Value {
+        let code = self.code(scope).await;
+        let (status, tokens) = self.token(&[("grant_type", "authorization_code"), ("code", &code)]).await;
+        assert_eq!(status, 200, "{tokens}");
+        tokens
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            for ending in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{}{ending}", file.display()));
+            }
+        }
+        let _ = self.schema.take();
+    }
+}
+
+/// Status and JSON body; text where it is none.
+pub(crate) async fn read(response: Response) -> (StatusCode, Value) {
+    let status = response.status();
+    let text = response.text().await.unwrap();
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    (status, body)
+}
+
+pub(crate) fn client(address: SocketAddr) -> Client {
+    Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().resolve("localhost", address).build().unwrap()
+}
+
+pub(crate) fn merge(document: &mut Value, change: &Value) {
+    match (document, change) {
+        (Value::Object(members), Value::Object(changes)) => {
+            for (name, value) in changes {
+                if value.is_null() {
+                    members.remove(name);
+                } else {
+                    merge(members.entry(name).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (document, change) => *document = change.clone(),
+    }
+}
+
+/// A schema of its own on the server that `TEST_DATABASE_URL` names. Without one the test fails: a database is never skipped.
+async fn new_schema() -> (String, String) {
+    let url = std::env::var("TEST_DATABASE_URL")
+        .expect("TEST_DATABASE_URL is not set: run scripts/test, which starts a PostgreSQL of its own, or name a server");
+    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+    let pool = sqlx::PgPool::connect(&url).await.expect("TEST_DATABASE_URL does not answer");
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"))).execute(&pool).await.unwrap();
+    pool.close().await;
+    let separator = if url.contains('?') { '&' } else { '?' };
+    (name.clone(), format!("{url}{separator}options[search_path]={name}"))
+}
