@@ -117,13 +117,12 @@ impl Findings {
         master: Option<MasterKey>,
         items: &[Item],
     ) -> Result<(), Failure> {
-        let store = match store {
-            Some(store) => store.clone(),
-            None => {
-                let empty = Store::open(&Location::SqliteMemory).await?;
-                empty.migrate().await?;
-                empty
-            }
+        let store = if let Some(store) = store {
+            store.clone()
+        } else {
+            let empty = Store::open(&Location::SqliteMemory).await?;
+            empty.migrate().await?;
+            empty
         };
         let documents: Documents = server::documents(settings, store, &master.unwrap_or_else(MasterKey::generate));
         let options = Options { dry_run: true, ..Options::default() };

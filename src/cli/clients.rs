@@ -8,6 +8,7 @@ use super::documents::Documents;
 use super::output::{answer, answer_table};
 use super::prompt;
 use crate::config::Purpose;
+use crate::domain::password::fast_form;
 use crate::domain::secret::Secret;
 use crate::resources::DocumentKind;
 
@@ -32,7 +33,7 @@ async fn create(documents: &Documents, args: ClientCreateArgs) -> Result<(), Fai
     let secret = if args.public { None } else { Some(new_secret(args.generate)?) };
     let mut body = document(&args);
     if let Some(secret) = &secret {
-        body.insert("secret".into(), json!(secret.expose()));
+        body.insert("secret".into(), stored(secret, args.generate));
     }
     let id = documents.create(CLIENT, Some(args.id), Value::Object(body)).await?;
     match secret.filter(|_| args.generate) {
@@ -92,7 +93,7 @@ async fn set_active(documents: &Documents, args: &NamedArgs, active: bool) -> Re
 async fn set_secret(documents: &Documents, args: &NamedArgs, generate: bool) -> Result<(), Failure> {
     known(documents, &args.id).await?;
     let secret = new_secret(generate)?;
-    documents.merge(CLIENT, &args.id, json!({ "secret": secret.expose() })).await?;
+    documents.merge(CLIENT, &args.id, json!({ "secret": stored(&secret, generate) })).await?;
     if generate {
         answer(secret.expose());
     } else {
@@ -103,6 +104,12 @@ async fn set_secret(documents: &Documents, args: &NamedArgs, generate: bool) -> 
 
 fn new_secret(generate: bool) -> Result<Secret, Failure> {
     if generate { Ok(Secret::generate()) } else { prompt::new_secret("Secret") }
+}
+
+/// A secret as the document takes it. What we made has 256 bits, so that its fast form gives nothing away; what somebody chose
+/// is for the documents' room to hash slowly.
+fn stored(secret: &Secret, generated: bool) -> Value {
+    if generated { json!(fast_form(secret)) } else { json!(secret.expose()) }
 }
 
 async fn known(documents: &Documents, id: &str) -> Result<(), Failure> {

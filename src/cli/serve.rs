@@ -1,6 +1,7 @@
 //! `countersign dev` and `countersign serve`: start, say so, wait for a signal, stop.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::Failure;
 use super::output::{answer, answer_text};
@@ -37,7 +38,17 @@ async fn run(settings: Settings) -> Result<(), Failure> {
     tracing::info!("stopping");
     tokio::select! {
         () = instance.stop() => Ok(()),
-        () = signals.next() => Err(Failure::new("stopped by a second signal, before requests in flight were answered")),
+        () = insisted() => Err(Failure::new("stopped by a second signal, before requests in flight were answered")),
+    }
+}
+
+/// Waits for somebody who does not want to wait. What comes right after the first signal is the same one again: `timeout` and
+/// service managers signal a process and its group.
+async fn insisted() {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    match Signals::listen() {
+        Ok(mut signals) => signals.next().await,
+        Err(_) => std::future::pending().await,
     }
 }
 

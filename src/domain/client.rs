@@ -156,7 +156,13 @@ impl OneOrMany {
 impl Client {
     /// A client from its stored document. `body` passed the door of `resources` when it was stored; a body that does not
     /// read any more (written by a newer version, say) is an error rather than a client with fewer rules.
-    pub fn from_document(id: &str, epoch: i64, active: bool, stored_secret: Option<String>, body: Value) -> Result<Self, serde_json::Error> {
+    pub fn from_document(
+        id: &str,
+        epoch: i64,
+        active: bool,
+        stored_secret: Option<String>,
+        body: Value,
+    ) -> Result<Self, serde_json::Error> {
         let document = Document::deserialize(body)?;
         let name = document.name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| id.to_owned());
         Ok(Self { id: id.to_owned(), name, active, epoch, stored_secret, document })
@@ -243,4 +249,3 @@ impl Flow {
         self.token_format.as_deref() == Some("jwt")
     }
 }
-

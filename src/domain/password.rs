@@ -41,7 +41,8 @@ pub fn hash(plain: &Secret) -> String {
 pub fn stored_form(text: &str) -> Option<&str> {
     let known = text.strip_prefix("__sha256:").is_some_and(|hex| unhex(hex).is_some())
         || Scrypt::parse(text).is_some()
-        || (text.starts_with("$argon2id$") && PasswordHash::new(text).ok().and_then(|hash| cost(&hash)).is_some_and(|cost| cost <= MAX_COST));
+        || (text.starts_with("$argon2id$")
+            && PasswordHash::new(text).ok().and_then(|hash| cost(&hash)).is_some_and(|cost| cost <= MAX_COST));
     known.then_some(text)
 }
 
@@ -71,7 +72,9 @@ pub fn verify(plain: &Secret, stored: &str) -> Verified {
         return outdated(scrypt.matches(plain));
     }
     let Ok(parsed) = PasswordHash::new(stored) else { return Verified::No };
-    if cost(&parsed).is_none_or(|cost| cost > MAX_COST) || hasher().verify_password(plain.expose().as_bytes(), &parsed).is_err() {
+    if cost(&parsed).is_none_or(|cost| cost > MAX_COST)
+        || hasher().verify_password(plain.expose().as_bytes(), &parsed).is_err()
+    {
         return Verified::No;
     }
     if is_current(&parsed) { Verified::Yes } else { Verified::Outdated }

@@ -124,13 +124,27 @@ mod tests {
     #[test]
     fn what_is_no_place_to_return_to_cannot_be_registered() {
         let refused = [
-            "javascript:alert(1)", "data:text/html,x", "https://a.example/#x", "https://*.a.example/", "/cb", "a.example/cb",
-            "https://u:p@a.example/", "https://a.example/ b", "https:a.example", "http://a.example/cb",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "https://a.example/#x",
+            "https://*.a.example/",
+            "/cb",
+            "a.example/cb",
+            "https://u:p@a.example/",
+            "https://a.example/ b",
+            "https:a.example",
+            "http://a.example/cb",
         ];
         for uri in refused {
             assert!(RedirectUri::parse(uri, false).is_err(), "{uri}");
         }
-        for uri in ["https://a.example/cb?x=1", "http://localhost:4200", "http://127.0.0.1/", "myapp://cb", "com.example.app:/cb"] {
+        for uri in [
+            "https://a.example/cb?x=1",
+            "http://localhost:4200",
+            "http://127.0.0.1/",
+            "myapp://cb",
+            "com.example.app:/cb",
+        ] {
             assert!(RedirectUri::parse(uri, false).is_ok(), "{uri}");
         }
         assert!(RedirectUri::parse("http://myapp.app", true).is_ok());

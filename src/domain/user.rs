@@ -59,7 +59,11 @@ impl User {
         }
         if scope.contains("email") {
             put("email", self.first("/email", "emails"));
-            put("email_verified", self.first("/email", "emails").map(|_| json!(self.body.pointer("/data/email_verified") == Some(&Value::Bool(true)))));
+            put(
+                "email_verified",
+                self.first("/email", "emails")
+                    .map(|_| json!(self.body.pointer("/data/email_verified") == Some(&Value::Bool(true)))),
+            );
         }
         if scope.contains("phone") {
             put("phone_number", self.first("/phoneNumber", "phoneNumbers"));
@@ -113,8 +117,10 @@ impl User {
             ("postal_code", "postalCode"),
             ("country", "country"),
         ];
-        let address: Map<String, Value> =
-            members.into_iter().filter_map(|(claim, field)| Some((claim.to_owned(), entry.get(field)?.clone()))).collect();
+        let address: Map<String, Value> = members
+            .into_iter()
+            .filter_map(|(claim, field)| Some((claim.to_owned(), entry.get(field)?.clone())))
+            .collect();
         (!address.is_empty()).then_some(Value::Object(address))
     }
 
@@ -143,8 +149,18 @@ pub const CLAIM_SCOPES: [(&str, &[&str]); 5] = [
     (
         "profile",
         &[
-            "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
-            "gender", "zoneinfo", "locale", "updated_at",
+            "name",
+            "given_name",
+            "family_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "gender",
+            "zoneinfo",
+            "locale",
+            "updated_at",
         ],
     ),
     ("email", &["email", "email_verified"]),

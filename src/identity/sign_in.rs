@@ -37,7 +37,11 @@ impl Limit {
     /// Seconds to wait after this many failures: none while they are free, then one, two, four … up to the longest.
     fn wait(&self, failures: i64) -> i64 {
         let beyond = failures - self.free;
-        if beyond < 0 { 0 } else { 1_i64.checked_shl(u32::try_from(beyond).unwrap_or(62).min(62)).unwrap_or(i64::MAX).min(self.longest) }
+        if beyond < 0 {
+            0
+        } else {
+            1_i64.checked_shl(u32::try_from(beyond).unwrap_or(62).min(62)).unwrap_or(i64::MAX).min(self.longest)
+        }
     }
 }
 

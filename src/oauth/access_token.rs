@@ -59,7 +59,9 @@ impl Provider {
         }
         let ring = self.registry.key_ring().await?;
         let Some(claims) = ring.verify(TYP, self.issuer(), text) else { return Ok(None) };
-        let Some(id) = claims.get("jti").and_then(Value::as_str).and_then(|jti| Uuid::parse_str(jti).ok()) else { return Ok(None) };
+        let Some(id) = claims.get("jti").and_then(Value::as_str).and_then(|jti| Uuid::parse_str(jti).ok()) else {
+            return Ok(None);
+        };
         // A token of client_credentials has no row: it names no sign-in (RFC 9068 §2.2.1), and lives with its client alone.
         if !claims.contains_key("auth_time") {
             return self.stateless(id, &claims, now).await;
@@ -75,7 +77,9 @@ impl Provider {
         if !found.live || session.ended_at.is_some() || session.token_expires_at <= now {
             return Ok(None);
         }
-        let Some(client) = self.client_of(session.client_id.as_deref(), session.client_epoch).await? else { return Ok(None) };
+        let Some(client) = self.client_of(session.client_id.as_deref(), session.client_epoch).await? else {
+            return Ok(None);
+        };
         let user = found.person.zip(session.user_id.clone()).map(|(body, id)| User {
             id,
             active: true,
@@ -96,10 +100,16 @@ impl Provider {
         }))
     }
 
-    async fn stateless(&self, id: Uuid, claims: &Map<String, Value>, now: Timestamp) -> Result<Option<AccessToken>, Internal> {
+    async fn stateless(
+        &self,
+        id: Uuid,
+        claims: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Option<AccessToken>, Internal> {
         let number = |name: &str| claims.get(name).and_then(Value::as_i64).map(Timestamp);
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let (Some(issued_at), Some(expires_at), Some(client_id)) = (number("iat"), number("exp"), text("client_id")) else {
+        let (Some(issued_at), Some(expires_at), Some(client_id)) = (number("iat"), number("exp"), text("client_id"))
+        else {
             return Ok(None);
         };
         if expires_at <= now || self.store.is_revoked(id).await? {
@@ -121,7 +131,11 @@ impl Provider {
     }
 
     /// The client, if it is still the one that a token was issued to and switched on.
-    pub(super) async fn client_of(&self, id: Option<&str>, epoch: Option<i64>) -> Result<Option<Arc<Client>>, Internal> {
+    pub(super) async fn client_of(
+        &self,
+        id: Option<&str>,
+        epoch: Option<i64>,
+    ) -> Result<Option<Arc<Client>>, Internal> {
         let Some(id) = id else { return Ok(None) };
         let client = self.registry.client(id).await?;
         Ok(client.filter(|client| client.active && Some(client.epoch) == epoch))

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::token::{requested_scope, scope_for_user};
 use super::{ErrorCode, Params, Provider, Refused};
-use crate::domain::bearer::{Bearer, Kind, new_row_id};
+use crate::clock::new_row_id;
+use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
 use crate::domain::pkce::CodeChallenge;
@@ -98,7 +99,9 @@ impl Provider {
         let client_id = params.text("client_id").ok_or_else(|| page("client_id is missing"))?;
         let client = self.registry.client(client_id).await?.filter(|client| client.active);
         let client = client.ok_or_else(|| {
-            Rejected::Page(Refused::invalid_client(format!("there is no client {client_id} here; register it, or check client_id")))
+            Rejected::Page(Refused::invalid_client(format!(
+                "there is no client {client_id} here; register it, or check client_id"
+            )))
         })?;
         let redirect_uri = redirect_uri(&client, params).map_err(Rejected::Page)?;
         match self.read(&client, &redirect_uri, params) {
@@ -118,8 +121,9 @@ impl Provider {
                 return Err(Refused::new(code, format!("the parameter {name} is not supported")));
             }
         }
-        let scope = Scope::parse(params.text("scope").unwrap_or_default())
-            .ok_or_else(|| Refused::new(ErrorCode::InvalidScope, "scope has a character that RFC 6749 section 3.3 does not allow"))?;
+        let scope = Scope::parse(params.text("scope").unwrap_or_default()).ok_or_else(|| {
+            Refused::new(ErrorCode::InvalidScope, "scope has a character that RFC 6749 section 3.3 does not allow")
+        })?;
         let openid = scope.contains(OPENID);
         let id_token = response_type(params.required("response_type")?, openid)? || openid;
         if !client.allows(GrantType::AuthorizationCode) {
@@ -138,7 +142,12 @@ impl Provider {
         }
         let max_age = match params.text("max_age") {
             None => client.document.default_max_age,
-            Some(text) => Some(text.parse().ok().filter(|age| *age >= 0).ok_or_else(|| Refused::invalid_request("max_age must be a number of seconds"))?),
+            Some(text) => Some(
+                text.parse()
+                    .ok()
+                    .filter(|age| *age >= 0)
+                    .ok_or_else(|| Refused::invalid_request("max_age must be a number of seconds"))?,
+            ),
         };
         Ok(AuthorizationRequest {
             client: Arc::clone(client),
@@ -158,10 +167,20 @@ impl Provider {
     }
 
     /// What happens next: sign in, consent, or back to the client with a code.
-    pub async fn next_step(&self, request: &AuthorizationRequest, login: Option<&SignedIn>, given: Given, now: Timestamp) -> Result<Step, Internal> {
+    pub async fn next_step(
+        &self,
+        request: &AuthorizationRequest,
+        login: Option<&SignedIn>,
+        given: Given,
+        now: Timestamp,
+    ) -> Result<Step, Internal> {
         let Some(login) = login.filter(|login| given == Given::Consent || !request.wants_sign_in(login, now)) else {
             return Ok(match request.prompt.none {
-                true => self.refuse(request, ErrorCode::LoginRequired, "nobody is signed in, and prompt=none allows no page"),
+                true => self.refuse(
+                    request,
+                    ErrorCode::LoginRequired,
+                    "nobody is signed in, and prompt=none allows no page",
+                ),
                 false => Step::SignIn,
             });
         };
@@ -180,7 +199,11 @@ impl Provider {
             && (request.prompt.consent || !before.as_ref().is_some_and(|before| scope.is_within(before)))
         {
             return Ok(match request.prompt.none {
-                true => self.refuse(request, ErrorCode::ConsentRequired, "the user has not consented to this, and prompt=none allows no page"),
+                true => self.refuse(
+                    request,
+                    ErrorCode::ConsentRequired,
+                    "the user has not consented to this, and prompt=none allows no page",
+                ),
                 false => Step::Consent(before.unwrap_or_default()),
             });
         }
@@ -198,7 +221,13 @@ impl Provider {
         Step::Redirect(self.error_redirect(&request.redirect_uri, request.state.as_deref(), &Refused::new(code, text)))
     }
 
-    async fn issue_code(&self, request: &AuthorizationRequest, login: &SignedIn, scope: &Scope, now: Timestamp) -> Result<Bearer, Internal> {
+    async fn issue_code(
+        &self,
+        request: &AuthorizationRequest,
+        login: &SignedIn,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> Result<Bearer, Internal> {
         let code = Bearer::generate(Kind::AuthorizationCode, new_row_id());
         let row = Code {
             id: code.id(),
@@ -225,7 +254,11 @@ impl Provider {
     }
 
     fn error_redirect(&self, redirect_uri: &str, state: Option<&str>, refused: &Refused) -> String {
-        self.redirect(redirect_uri, state, &[("error", refused.code.as_str()), ("error_description", &refused.description)])
+        self.redirect(
+            redirect_uri,
+            state,
+            &[("error", refused.code.as_str()), ("error_description", &refused.description)],
+        )
     }
 
     /// The one place that writes an authorization response: the members, `state` byte for byte, and `iss` (RFC 9207 §2), each
@@ -264,8 +297,12 @@ fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refused> {
     let Some(requested) = params.text("redirect_uri") else {
         let openid = params.text("scope").unwrap_or_default().split(' ').any(|word| word == OPENID);
         return match registered.as_slice() {
-            [] => Err(Refused::invalid_request("the client has no redirect_uri registered, so there is nowhere to return to")),
-            [_, _, ..] if openid => Err(Refused::invalid_request("redirect_uri is missing; the client has several, and openid requests must name one")),
+            [] => Err(Refused::invalid_request(
+                "the client has no redirect_uri registered, so there is nowhere to return to",
+            )),
+            [_, _, ..] if openid => Err(Refused::invalid_request(
+                "redirect_uri is missing; the client has several, and openid requests must name one",
+            )),
             [first, ..] => Ok(first.as_str().to_owned()),
         };
     };
@@ -285,7 +322,10 @@ fn response_type(text: &str, openid: bool) -> Result<bool, Refused> {
     match words.as_slice() {
         ["code"] => Ok(false),
         ["code", "id_token"] if !openid => Ok(true),
-        _ => Err(Refused::new(ErrorCode::UnsupportedResponseType, format!("response_type {text} is not supported; use code"))),
+        _ => Err(Refused::new(
+            ErrorCode::UnsupportedResponseType,
+            format!("response_type {text} is not supported; use code"),
+        )),
     }
 }
 
@@ -299,10 +339,14 @@ fn code_challenge(params: &Params) -> Result<Option<CodeChallenge>, Refused> {
         };
     };
     if method != Some("S256") {
-        return Err(Refused::invalid_request("code_challenge_method must be S256; plain, the default without it, is not supported"));
+        return Err(Refused::invalid_request(
+            "code_challenge_method must be S256; plain, the default without it, is not supported",
+        ));
     }
     let challenge = CodeChallenge::parse(text);
-    challenge.map(Some).ok_or_else(|| Refused::invalid_request("code_challenge must be the base64url of a SHA-256, 43 characters"))
+    challenge
+        .map(Some)
+        .ok_or_else(|| Refused::invalid_request("code_challenge must be the base64url of a SHA-256, 43 characters"))
 }
 
 fn prompt(text: &str) -> Result<Prompt, Refused> {
@@ -313,7 +357,11 @@ fn prompt(text: &str) -> Result<Prompt, Refused> {
             // There are no accounts to select from but the one that is signed in: another one is a new sign-in.
             "login" | "select_account" => prompt.login = true,
             "consent" => prompt.consent = true,
-            _ => return Err(Refused::invalid_request(format!("prompt {word} is unknown; it can be none, login, consent or select_account"))),
+            _ => {
+                return Err(Refused::invalid_request(format!(
+                    "prompt {word} is unknown; it can be none, login, consent or select_account"
+                )));
+            }
         }
     }
     if prompt.none && (prompt.login || prompt.consent) {
@@ -321,4 +369,3 @@ fn prompt(text: &str) -> Result<Prompt, Refused> {
     }
     Ok(prompt)
 }
-

@@ -63,7 +63,12 @@ struct Presented<'a> {
 impl Provider {
     /// Finds the client that a request comes from and has it prove itself: exactly one method, and where the client has a
     /// secret, that secret. `flow` names the grant whose document may do without (`secret_required: false`).
-    pub async fn authenticate_client(&self, basic: Option<&Basic>, params: &Params, flow: Option<GrantType>) -> Result<Proven, Failure> {
+    pub async fn authenticate_client(
+        &self,
+        basic: Option<&Basic>,
+        params: &Params,
+        flow: Option<GrantType>,
+    ) -> Result<Proven, Failure> {
         let presented = presented(basic, params)?;
         let mut outcome = Err(unproven().into());
         for (id, secret) in &presented.candidates {
@@ -77,7 +82,13 @@ impl Provider {
         outcome
     }
 
-    async fn prove(&self, client: Arc<Client>, secret: &Secret, method: &str, flow: Option<GrantType>) -> Result<Proven, Failure> {
+    async fn prove(
+        &self,
+        client: Arc<Client>,
+        secret: &Secret,
+        method: &str,
+        flow: Option<GrantType>,
+    ) -> Result<Proven, Failure> {
         if !client.active {
             return Err(unproven().into());
         }
@@ -85,7 +96,9 @@ impl Provider {
         if let Some(registered) = client.document.token_endpoint_auth_method.as_deref() {
             let used = if offered { method } else { "none" };
             if registered != used {
-                let text = format!("this client is registered for token_endpoint_auth_method {registered}, but the request uses {used}");
+                let text = format!(
+                    "this client is registered for token_endpoint_auth_method {registered}, but the request uses {used}"
+                );
                 return Err(Refused::invalid_client(text).into());
             }
         }
@@ -99,7 +112,10 @@ impl Provider {
         if !offered {
             return match flow {
                 Some(grant) if client.secret_is_optional(grant) => Ok(Proven { client, with_secret: false }),
-                _ => Err(Refused::invalid_client("this client has a secret and must use it: HTTP Basic, or client_secret in the body").into()),
+                _ => Err(Refused::invalid_client(
+                    "this client has a secret and must use it: HTTP Basic, or client_secret in the body",
+                )
+                .into()),
             };
         }
         if self.secret_verifies(&client.id, secret, stored).await? {
@@ -138,13 +154,17 @@ fn presented<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Result<Present
     }
     let Some(basic) = basic else {
         let id = in_body.ok_or_else(|| {
-            Refused::invalid_client("no client: send HTTP Basic credentials, or client_id (and client_secret) in the body")
+            Refused::invalid_client(
+                "no client: send HTTP Basic credentials, or client_id (and client_secret) in the body",
+            )
         })?;
         let secret = body_secret.unwrap_or_else(|| Secret::new(""));
         return Ok(Presented { method: "client_secret_post", candidates: vec![(id, secret)] });
     };
     if body_secret.is_some() {
-        return Err(Refused::invalid_request("the client authenticates twice, by HTTP Basic and by client_secret in the body; use one of them"));
+        return Err(Refused::invalid_request(
+            "the client authenticates twice, by HTTP Basic and by client_secret in the body; use one of them",
+        ));
     }
     let candidates: Vec<(&str, Secret)> =
         basic.decoded.iter().chain(basic.raw_if_other()).map(|(id, secret)| (id.as_str(), secret.clone())).collect();

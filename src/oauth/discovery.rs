@@ -25,11 +25,13 @@ const CLIENT_AUTHENTICATION: [&str; 3] = ["client_secret_basic", "client_secret_
 impl Provider {
     /// Both discovery documents; they are the same.
     pub fn discovery(&self) -> Value {
-        let mut grants = vec![GrantType::AuthorizationCode.name(), "refresh_token", GrantType::ClientCredentials.name()];
+        let mut grants =
+            vec![GrantType::AuthorizationCode.name(), "refresh_token", GrantType::ClientCredentials.name()];
         if self.rules.password_grant {
             grants.push(GrantType::Password.name());
         }
-        let scopes: Vec<&str> = [OPENID, OFFLINE_ACCESS].into_iter().chain(CLAIM_SCOPES.iter().map(|(scope, _)| *scope)).collect();
+        let scopes: Vec<&str> =
+            [OPENID, OFFLINE_ACCESS].into_iter().chain(CLAIM_SCOPES.iter().map(|(scope, _)| *scope)).collect();
         let claims: Vec<&str> = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"]
             .into_iter()
             .chain(CLAIM_SCOPES.iter().flat_map(|(_, claims)| claims.iter().copied()))

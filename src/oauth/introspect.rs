@@ -13,7 +13,12 @@ use crate::domain::time::Timestamp;
 impl Provider {
     /// Answers `POST /oauth2/introspect`. Whatever the caller may not see is `{"active": false}`, like what does not exist
     /// (RFC 7662 §2.2).
-    pub async fn introspect(&self, basic: Option<&Basic>, params: &Params, now: Timestamp) -> Result<Map<String, Value>, Failure> {
+    pub async fn introspect(
+        &self,
+        basic: Option<&Basic>,
+        params: &Params,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, Failure> {
         params.refuse_repeated()?;
         let Proven { client, with_secret } = self.authenticate_client(basic, params, None).await?;
         if !with_secret {
@@ -51,12 +56,18 @@ impl Provider {
     }
 
     /// A client may look into its own refresh tokens.
-    async fn describe_refresh(&self, client: &Client, text: &str, now: Timestamp) -> Result<Option<Map<String, Value>>, Internal> {
+    async fn describe_refresh(
+        &self,
+        client: &Client,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Option<Map<String, Value>>, Internal> {
         let Some(bearer) = Bearer::parse(Kind::RefreshToken, text) else { return Ok(None) };
         let Some(found) = self.store.session(bearer.id()).await? else { return Ok(None) };
         let session = found.session;
         let genuine = session.refresh_digest.as_deref().is_some_and(|stored| bearer.digest().matches(stored));
-        let current = found.live && session.rotated_at.is_none() && session.refresh_expires_at.is_none_or(|at| at > now);
+        let current =
+            found.live && session.rotated_at.is_none() && session.refresh_expires_at.is_none_or(|at| at > now);
         let own = session.client_id.as_deref() == Some(&client.id) && session.client_epoch == Some(client.epoch);
         if !(genuine && current && (own || client.document.introspect == Introspect::Any)) {
             return Ok(None);

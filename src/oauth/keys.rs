@@ -7,14 +7,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::store::Json;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value, json};
-use sqlx::types::Json;
 
 use crate::domain::internal::Internal;
 use crate::domain::secret::{Digest, MasterKey, SealingKey};
@@ -31,7 +33,9 @@ pub const ID_TOKEN_LIFE: i64 = 3_600;
 
 /// The keys that the master key does not open.
 #[derive(Debug, thiserror::Error)]
-#[error("the signing key {0} does not open with this master key: COUNTERSIGN_MASTER_KEY is not the one this database was made with")]
+#[error(
+    "the signing key {0} does not open with this master key: COUNTERSIGN_MASTER_KEY is not the one this database was made with"
+)]
 pub struct WrongMasterKey(String);
 
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +103,12 @@ impl Keys {
 
     /// Makes a new key per algorithm. It is published now and signs from `PUBLISHED_BEFORE_USE` later; those before it verify
     /// until whatever they may still sign has expired. Answers the new keys' ids.
-    pub async fn rotate(&self, algorithms: &[&str], longest_token: i64, now: Timestamp) -> Result<Vec<String>, Internal> {
+    pub async fn rotate(
+        &self,
+        algorithms: &[&str],
+        longest_token: i64,
+        now: Timestamp,
+    ) -> Result<Vec<String>, Internal> {
         let signs_from = now.plus(PUBLISHED_BEFORE_USE);
         let mut made = Vec::new();
         for alg in algorithms {
@@ -142,7 +151,8 @@ impl Keys {
         let mut keys = Vec::new();
         let mut published = Vec::new();
         for row in rows {
-            let private = self.sealing.open(&row.kid, &row.private_key).ok_or_else(|| WrongMasterKey(row.kid.clone()))?;
+            let private =
+                self.sealing.open(&row.kid, &row.private_key).ok_or_else(|| WrongMasterKey(row.kid.clone()))?;
             published.push(row.public_jwk.0.clone());
             keys.push(Arc::new(Key::parse(row, &private)?));
         }
@@ -210,7 +220,13 @@ impl Key {
             _ => return Err(BadKey("its algorithm is none of ours").into()),
         };
         let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(row.public_jwk.0)?;
-        Ok(Self { verifier: DecodingKey::from_jwk(&jwk)?, kid: row.kid, alg: row.alg, signs_from: row.signs_from, signer })
+        Ok(Self {
+            verifier: DecodingKey::from_jwk(&jwk)?,
+            kid: row.kid,
+            alg: row.alg,
+            signs_from: row.signs_from,
+            signer,
+        })
     }
 
     /// A signed JWT. RSA, ten times slower than the rest, runs on a thread of its own.
@@ -224,7 +240,8 @@ impl Key {
                 let (pair, message) = (Arc::clone(pair), jws.clone());
                 tokio::task::spawn_blocking(move || {
                     let mut signature = vec![0; pair.public_modulus_len()];
-                    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).map(|()| signature)
+                    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)
+                        .map(|()| signature)
                 })
                 .await??
             }
@@ -252,7 +269,10 @@ fn generate(alg: &str) -> Result<(Vec<u8>, Map<String, Value>), Internal> {
             let public = pair.public_key();
             let n = B64.encode(public.modulus().big_endian_without_leading_zero());
             let e = B64.encode(public.exponent().big_endian_without_leading_zero());
-            (AsDer::<aws_lc_rs::encoding::Pkcs8V1Der>::as_der(&pair)?.as_ref().to_vec(), json!({ "e": e, "kty": "RSA", "n": n }))
+            (
+                AsDer::<aws_lc_rs::encoding::Pkcs8V1Der>::as_der(&pair)?.as_ref().to_vec(),
+                json!({ "e": e, "kty": "RSA", "n": n }),
+            )
         }
         "ES256" => {
             let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
@@ -263,7 +283,10 @@ fn generate(alg: &str) -> Result<(Vec<u8>, Map<String, Value>), Internal> {
         }
         _ => {
             let pair = Ed25519KeyPair::generate()?;
-            (pair.to_pkcs8()?.as_ref().to_vec(), json!({ "crv": "Ed25519", "kty": "OKP", "x": B64.encode(pair.public_key()) }))
+            (
+                pair.to_pkcs8()?.as_ref().to_vec(),
+                json!({ "crv": "Ed25519", "kty": "OKP", "x": B64.encode(pair.public_key()) }),
+            )
         }
     };
     let Value::Object(members) = members else { return Err(BadKey("it has no public part").into()) };

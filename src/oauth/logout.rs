@@ -32,13 +32,18 @@ impl Provider {
             Some(text) => {
                 let ring = self.registry.key_ring().await?;
                 let claims = ring.verify("JWT", self.issuer(), text);
-                Some(claims.ok_or_else(|| Refused::invalid_request("id_token_hint is not an ID token of this server"))?)
+                Some(
+                    claims
+                        .ok_or_else(|| Refused::invalid_request("id_token_hint is not an ID token of this server"))?,
+                )
             }
         };
         let text = |name: &str| hint.as_ref().and_then(|claims| claims.get(name)).and_then(Value::as_str);
         let client_id = match (params.text("client_id"), text("aud")) {
             (Some(said), Some(hinted)) if said != hinted => {
-                return Err(Refused::invalid_request("client_id is not the client that id_token_hint was issued to").into());
+                return Err(
+                    Refused::invalid_request("client_id is not the client that id_token_hint was issued to").into()
+                );
             }
             (said, hinted) => said.or(hinted),
         };
@@ -49,7 +54,9 @@ impl Provider {
         let return_to = match params.text("post_logout_redirect_uri") {
             None => None,
             Some(uri) => {
-                let registered = client.as_ref().is_some_and(|client| client.document.post_logout_redirect_uris.iter().any(|one| one == uri));
+                let registered = client
+                    .as_ref()
+                    .is_some_and(|client| client.document.post_logout_redirect_uris.iter().any(|one| one == uri));
                 if !registered {
                     let text = "post_logout_redirect_uri is not registered for the client; name the client by id_token_hint or client_id, and list the URI in post_logout_redirect_uris";
                     return Err(Refused::invalid_request(text).into());
@@ -57,7 +64,11 @@ impl Provider {
                 Some(with_state(uri, params.text("state")))
             }
         };
-        Ok(LogoutRequest { return_to, client_name: client.map(|client| client.name.clone()), hinted_user: text("sub").map(str::to_owned) })
+        Ok(LogoutRequest {
+            return_to,
+            client_name: client.map(|client| client.name.clone()),
+            hinted_user: text("sub").map(str::to_owned),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::domain::internal::Internal;
 use crate::domain::secret::{MacKey, MasterKey};
 use crate::identity::hashing::Hashing;
+use crate::identity::login::Logins;
 use crate::identity::sign_in::SignIn;
 use crate::store::Store;
 
@@ -54,6 +55,7 @@ pub struct Provider {
     pub(crate) store: Store,
     pub(crate) registry: Registry,
     pub(crate) sign_in: SignIn,
+    logins: Logins,
     pub(crate) hashing: Hashing,
     refresh_key: MacKey,
     secret_cache_key: MacKey,
@@ -66,12 +68,18 @@ const VERIFIED_SECRETS: u64 = 20_000;
 impl Provider {
     /// A provider over an open, migrated store. Keys are made on the first start; a master key that does not open the keys
     /// that are there is an error.
-    pub async fn new(rules: Rules, store: Store, master: &MasterKey, bootstrap: Option<crate::domain::client::Client>) -> Result<Self, Internal> {
+    pub async fn new(
+        rules: Rules,
+        store: Store,
+        master: &MasterKey,
+        bootstrap: Option<crate::domain::client::Client>,
+    ) -> Result<Self, Internal> {
         let hashing = Hashing::default();
         let registry = Registry::new(store.clone(), master, bootstrap).await?;
         let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
         Ok(Self {
             rules: Arc::new(rules),
+            logins: Logins::new(store.clone()),
             store,
             registry,
             sign_in,
@@ -92,14 +100,20 @@ impl Provider {
         &self.registry
     }
 
+    /// The logins of browsers.
+    pub const fn logins(&self) -> &Logins {
+        &self.logins
+    }
+
+    /// Whether database and keys answer.
+    pub async fn ready(&self) -> Result<(), Internal> {
+        self.store.ping().await?;
+        self.registry.key_ring().await.map(drop)
+    }
+
     /// Signs people in.
     pub const fn sign_in(&self) -> &SignIn {
         &self.sign_in
-    }
-
-    /// The store.
-    pub const fn store(&self) -> &Store {
-        &self.store
     }
 }
 
@@ -112,7 +126,8 @@ pub fn is_passing(error: &StoreError) -> bool {
         StoreError::Io(_) | StoreError::PoolTimedOut | StoreError::PoolClosed | StoreError::WorkerCrashed => true,
         // PostgreSQL classes: 08 connection, 40 transaction rollback, 53 resources, 57 operator intervention. SQLite: 5 busy, 6 locked.
         StoreError::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class)) || matches!(&*code, "5" | "6" | "517")
+            ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+                || matches!(&*code, "5" | "6" | "517")
         }),
         _ => false,
     }

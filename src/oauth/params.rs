@@ -46,7 +46,9 @@ impl Params {
 
     /// Reads the members of a JSON or YAML object: text, numbers and booleans; a list of words for `scope` and the like.
     pub fn from_object(value: Value) -> Result<Self, Refused> {
-        let Value::Object(members) = value else { return Err(Refused::invalid_request("the body must be an object of parameters")) };
+        let Value::Object(members) = value else {
+            return Err(Refused::invalid_request("the body must be an object of parameters"));
+        };
         let mut params = Self::default();
         for (name, value) in members {
             let text = match value {
@@ -139,7 +141,8 @@ pub fn form_decode(bytes: &[u8]) -> Result<String, Refused> {
         }
         rest = &rest[at + 3..];
     }
-    let text = percent_decode(&spaced).decode_utf8().map_err(|_| Refused::invalid_request("the request is not UTF-8"))?;
+    let text =
+        percent_decode(&spaced).decode_utf8().map_err(|_| Refused::invalid_request("the request is not UTF-8"))?;
     Ok(text.into_owned())
 }
 

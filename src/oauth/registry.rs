@@ -91,7 +91,6 @@ impl Registry {
         self.0.checked_at.store(0, Ordering::Release);
     }
 
-
     async fn refresh(&self) -> Result<(), Internal> {
         let inner = &*self.0;
         let is_fresh = || {

@@ -12,7 +12,8 @@ impl Provider {
     /// nothing, and is no error either. A refresh token takes its whole family along; an access token goes alone (§2.1).
     pub async fn revoke(&self, basic: Option<&Basic>, params: &Params, now: Timestamp) -> Result<(), Failure> {
         params.refuse_repeated()?;
-        let proven = self.authenticate_client(basic, params, Some(crate::domain::client::GrantType::AuthorizationCode)).await?;
+        let proven =
+            self.authenticate_client(basic, params, Some(crate::domain::client::GrantType::AuthorizationCode)).await?;
         let text = params.required("token")?;
         if let Some(bearer) = Bearer::parse(Kind::RefreshToken, text) {
             if let Some(found) = self.store.session(bearer.id()).await? {

@@ -24,7 +24,10 @@ pub fn document(token: &AccessToken) -> Result<Value, Refused> {
 fn person(token: &AccessToken) -> Result<&User, Refused> {
     let insufficient = |text: &str| Refused::new(ErrorCode::InsufficientScope, text);
     let user = token.user.as_ref().ok_or_else(|| insufficient("the token was issued to a client, not for a person"))?;
-    if token.scope.contains(OPENID) || token.client.document.first_party || token.session.as_ref().is_some_and(|session| session.id_token) {
+    if token.scope.contains(OPENID)
+        || token.client.document.first_party
+        || token.session.as_ref().is_some_and(|session| session.id_token)
+    {
         Ok(user)
     } else {
         Err(insufficient("the token lacks the scope openid"))

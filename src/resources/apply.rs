@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::bundle::Item;
 use super::kind::{DocumentKind, KINDS};
-use super::outcome::Problem;
-use super::write::{Effect, Written};
+use super::outcome::{Outcome, Problem};
+use super::write::{Effect, Prepared, TRIES, Written};
 use super::{Change, Documents, Precondition, render};
 use crate::domain::time::Timestamp;
 
@@ -48,39 +48,20 @@ pub enum ApplyError {
 impl Documents {
     /// Applies items in one transaction: all or nothing. Every problem is told, each with file and line.
     pub async fn apply(&self, items: &[Item], options: Options, now: Timestamp) -> Result<Vec<Difference>, ApplyError> {
-        let mut before = Vec::new();
-        let mut problems = Vec::new();
-        let mut changes = Vec::new();
-        for item in items {
-            // Each by itself first, so that all problems are told and not only the first.
-            match self.check(item, now).await {
-                Ok(present) => before.push(present),
-                Err(Problem::Outcome(outcome)) => problems.extend(outcome.lines().into_iter().map(|line| format!("{}: {line}", item.place))),
-                Err(Problem::Internal(internal)) => return Err(ApplyError::Internal(internal)),
-            }
-            changes.push((Change::Put(item.kind, item.id.clone(), item.document.clone()), Precondition::default()));
-        }
-        if !problems.is_empty() {
-            return Err(ApplyError::Invalid(problems));
-        }
+        let put =
+            |item: &Item| (Change::Put(item.kind, item.id.clone(), item.document.clone()), Precondition::default());
+        let mut changes: Vec<_> = items.iter().map(put).collect();
         if options.prune {
-            for (kind, id) in self.store().documents_of_bundles().await.map_err(|error| ApplyError::Internal(error.into()))? {
+            for (kind, id) in
+                self.store().documents_of_bundles().await.map_err(|error| ApplyError::Internal(error.into()))?
+            {
                 let kept = items.iter().any(|item| item.kind.name() == kind && item.id == id);
                 if let Some(kind) = DocumentKind::named(&kind).filter(|_| !kept) {
                     changes.push((Change::Delete(kind, id), Precondition::default()));
-                    before.push(None);
                 }
             }
         }
-        let written = match options.dry_run {
-            true => self.rehearse(changes, ORIGIN, now).await,
-            false => self.change_all(changes, Some(ORIGIN), now).await,
-        };
-        match written {
-            Ok(written) => Ok(written.into_iter().zip(before).map(|(written, before)| difference(written, before.as_ref())).collect()),
-            Err(Problem::Outcome(outcome)) => Err(ApplyError::Invalid(outcome.lines())),
-            Err(Problem::Internal(internal)) => Err(ApplyError::Internal(internal)),
-        }
+        self.apply_changes(&changes, items, options.dry_run, now).await
     }
 
     /// Every configuration resource, as a list that `apply` takes back unchanged: clients and users with the stored forms of
@@ -93,20 +74,46 @@ impl Documents {
         Ok(Value::Array(all))
     }
 
-    /// The body that an item would replace, once the item itself is found sound.
-    async fn check(&self, item: &Item, now: Timestamp) -> Result<Option<Value>, Problem> {
-        let change = Change::Put(item.kind, item.id.clone(), item.document.clone());
-        self.rehearse(vec![(change, Precondition::default())], ORIGIN, now).await?;
-        let present = self.store().document(item.kind.name(), &item.id).await?;
-        Ok(present.filter(|row| row.deleted_at.is_none()).map(|row| row.body.0))
+    /// Prepares everything, so that all problems are told and not only the first; then writes over exactly what was read.
+    async fn apply_changes(
+        &self,
+        changes: &[(Change, Precondition)],
+        items: &[Item],
+        dry_run: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Difference>, ApplyError> {
+        let internal = ApplyError::Internal;
+        for _ in 0..TRIES {
+            let (prepared, refused) = self.prepare_each(changes, ORIGIN, now).await.map_err(internal)?;
+            if !refused.is_empty() {
+                let line = |(index, line): (usize, String)| match items.get(index) {
+                    None => line,
+                    Some(item) => format!("{}: {line}", item.place),
+                };
+                let lines = |(index, outcome): &(usize, Outcome)| {
+                    outcome.lines().into_iter().map(|line| (*index, line)).collect::<Vec<_>>()
+                };
+                return Err(ApplyError::Invalid(refused.iter().flat_map(lines).map(line).collect()));
+            }
+            let written = dry_run
+                || match self.write(&prepared, now).await {
+                    Ok(written) => written,
+                    Err(Problem::Outcome(outcome)) => return Err(ApplyError::Invalid(outcome.lines())),
+                    Err(Problem::Internal(error)) => return Err(internal(error)),
+                };
+            if written {
+                return Ok(prepared.into_iter().map(difference).collect());
+            }
+        }
+        Err(ApplyError::Invalid(vec!["others keep changing the same resources; try again".into()]))
     }
 }
 
-fn difference(written: Written, before: Option<&Value>) -> Difference {
-    let Written { row, effect, warnings } = written;
+fn difference(prepared: Prepared) -> Difference {
+    let Prepared { before, written: Written { row, effect, warnings }, .. } = prepared;
     let mut paths = Vec::new();
     if let (Effect::Updated, Some(before)) = (effect, before) {
-        compare(&row.kind, before, &row.body.0, &mut paths);
+        compare(&row.kind, &before, &row.body.0, &mut paths);
         if paths.is_empty() {
             paths.push(format!("{}.{}", row.kind, if row.kind == "User" { "password" } else { "secret" }));
         }

@@ -37,26 +37,46 @@ pub fn read(paths: &[PathBuf], env: &dyn Fn(&str) -> Option<String>) -> Result<V
         }
     }
     for (index, item) in items.iter().enumerate() {
-        if let Some(first) = items[..index].iter().find(|other: &&Item| other.kind == item.kind && other.id == item.id) {
-            problems.push(format!("{}: {}/{} stands already at {}", item.place, item.kind.name(), item.id, first.place));
+        if let Some(first) = items[..index].iter().find(|other: &&Item| other.kind == item.kind && other.id == item.id)
+        {
+            problems.push(format!(
+                "{}: {}/{} stands already at {}",
+                item.place,
+                item.kind.name(),
+                item.id,
+                first.place
+            ));
         }
     }
     if problems.is_empty() { Ok(items) } else { Err(problems) }
 }
 
 /// Reads one text. `name` is what problems call it.
-pub fn parse(name: &str, text: &str, json: bool, env: &dyn Fn(&str) -> Option<String>, items: &mut Vec<Item>, problems: &mut Vec<String>) {
-    let read: Result<Vec<(u64, Value)>, FormatError> = if json { format::json(text).map(|value| vec![(1, value)]) } else { format::yaml_items(text) };
+pub fn parse(
+    name: &str,
+    text: &str,
+    json: bool,
+    env: &dyn Fn(&str) -> Option<String>,
+    items: &mut Vec<Item>,
+    problems: &mut Vec<String>,
+) {
+    let read: Result<Vec<(u64, Value)>, FormatError> =
+        if json { format::json(text).map(|value| vec![(1, value)]) } else { format::yaml_items(text) };
     let values = match read {
         Ok(values) => values,
         Err(error) => return problems.push(format!("{name}: {error}")),
     };
-    let entries = values.into_iter().flat_map(|(line, value)| flatten(value).into_iter().map(move |value| (line, value)));
+    let entries =
+        values.into_iter().flat_map(|(line, value)| flatten(value).into_iter().map(move |value| (line, value)));
     for (line, mut value) in entries {
         let place = format!("{name}:{line}");
         let mut missing = Vec::new();
         fill(&mut value, env, &mut missing);
-        problems.extend(missing.into_iter().map(|name| format!("{place}: the environment has no {name}; set it, or write ${{{name}:-default}}")));
+        problems.extend(
+            missing
+                .into_iter()
+                .map(|name| format!("{place}: the environment has no {name}; set it, or write ${{{name}:-default}}")),
+        );
         match identify(value) {
             Ok((kind, id, document)) => items.push(Item { kind, id, document, place }),
             Err(why) => problems.push(format!("{place}: {why}")),
@@ -71,7 +91,10 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path)? {
         let file = entry?.path();
-        let known = file.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| matches!(ending, "yaml" | "yml" | "json"));
+        let known = file
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .is_some_and(|ending| matches!(ending, "yaml" | "yml" | "json"));
         if known && file.is_file() {
             files.push(file);
         }
@@ -97,9 +120,12 @@ fn flatten(value: Value) -> Vec<Value> {
 }
 
 fn entry(mut entry: Value) -> Value {
-    let url = entry.pointer("/request/url").and_then(Value::as_str).unwrap_or_default().trim_start_matches('/').to_owned();
+    let url =
+        entry.pointer("/request/url").and_then(Value::as_str).unwrap_or_default().trim_start_matches('/').to_owned();
     let mut resource = entry.get_mut("resource").map(Value::take).unwrap_or_default();
-    if let (Some(fields), Some((kind, id))) = (resource.as_object_mut(), url.trim_start_matches("fhir/").split_once('/')) {
+    if let (Some(fields), Some((kind, id))) =
+        (resource.as_object_mut(), url.trim_start_matches("fhir/").split_once('/'))
+    {
         fields.entry("resourceType").or_insert_with(|| kind.into());
         fields.entry("id").or_insert_with(|| id.into());
     }
@@ -113,7 +139,9 @@ fn identify(value: Value) -> Result<(DocumentKind, String, Value), String> {
     }
     let name = text("resourceType").ok_or("resourceType is missing")?;
     let kind = DocumentKind::named(&name).ok_or_else(|| {
-        let hint = nearest(&name, KINDS.iter().map(|kind| kind.name())).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let hint = nearest(&name, KINDS.iter().map(|kind| kind.name()))
+            .map(|near| format!("; did you mean {near}?"))
+            .unwrap_or_default();
         format!("resourceType {name} is unknown{hint}")
     })?;
     let id = text("id").ok_or("id is missing")?;
@@ -164,11 +192,15 @@ mod tests {
 
     #[test]
     fn the_environment_fills_names_and_defaults() {
-        let (items, problems) = parsed("- {resourceType: Client, id: a, secret: '${SECRET}', name: 'x-${NAME:-y}-z'}", false);
+        let (items, problems) =
+            parsed("- {resourceType: Client, id: a, secret: '${SECRET}', name: 'x-${NAME:-y}-z'}", false);
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(items[0].document["secret"], "s3cr3t");
         assert_eq!(items[0].document["name"], "x-y-z");
-        assert!(parsed("- {resourceType: Client, id: a, secret: '${NOPE}'}", false).1[0].starts_with("b.yaml:1: the environment has no NOPE"));
+        assert!(
+            parsed("- {resourceType: Client, id: a, secret: '${NOPE}'}", false).1[0]
+                .starts_with("b.yaml:1: the environment has no NOPE")
+        );
     }
 
     #[test]
@@ -181,8 +213,12 @@ mod tests {
 
     #[test]
     fn problems_name_file_and_line() {
-        let (_, problems) = parsed("- {resourceType: Client, id: a}\n- {resourceType: Clientt, id: b}\n- {id: c}\n", false);
-        assert_eq!(problems, ["b.yaml:2: resourceType Clientt is unknown; did you mean Client?", "b.yaml:3: resourceType is missing"]);
+        let (_, problems) =
+            parsed("- {resourceType: Client, id: a}\n- {resourceType: Clientt, id: b}\n- {id: c}\n", false);
+        assert_eq!(
+            problems,
+            ["b.yaml:2: resourceType Clientt is unknown; did you mean Client?", "b.yaml:3: resourceType is missing"]
+        );
     }
 
     proptest::proptest! {

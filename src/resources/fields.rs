@@ -29,7 +29,7 @@ const FLOW: &[Field] = &[
     field("pkce", Kind::Boolean),
     field("client_assertion_types", Kind::Texts),
     field("default_identity_provider", Kind::Reference),
-    field("refresh_grace", Kind::SecondsOrNone), // ours
+    field("refresh_grace", Kind::SecondsOrNone),      // ours
     field("refresh_scope_from_grant", Kind::Boolean), // ours
 ];
 

@@ -82,10 +82,16 @@ impl DocumentKind {
     pub fn warnings(self, body: &Map<String, Value>) -> Vec<String> {
         let flows = body.get("auth").and_then(Value::as_object).into_iter().flatten();
         let lives = flows.flat_map(|(flow, settings)| {
-            settings.as_object().into_iter().flatten().map(move |(name, value)| (format!("{}.auth.{flow}.{name}", self.name()), name, value))
+            settings
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(move |(name, value)| (format!("{}.auth.{flow}.{name}", self.name()), name, value))
         });
         lives
-            .filter(|(_, name, value)| name.ends_with("_expiration") && value.as_i64().is_some_and(|life| life >= LOOKS_LIKE_MILLISECONDS))
+            .filter(|(_, name, value)| {
+                name.ends_with("_expiration") && value.as_i64().is_some_and(|life| life >= LOOKS_LIKE_MILLISECONDS)
+            })
             .map(|(path, _, value)| format!("{path}: {value} looks like milliseconds; the unit is seconds"))
             .collect()
     }
@@ -105,7 +111,9 @@ fn client(body: &Map<String, Value>, http_redirects: bool, issues: &mut Vec<Issu
             check(format!("Client.auth.{flow}.redirect_uris[{index}]"), uri);
         }
     }
-    for uri in body.get("redirect_uri").and_then(Value::as_str).into_iter().flat_map(|list| list.split(',')).map(str::trim) {
+    for uri in
+        body.get("redirect_uri").and_then(Value::as_str).into_iter().flat_map(|list| list.split(',')).map(str::trim)
+    {
         check("Client.redirect_uri".into(), uri);
     }
     for (index, uri) in texts(body.get("post_logout_redirect_uris")).enumerate() {
@@ -113,15 +121,27 @@ fn client(body: &Map<String, Value>, http_redirects: bool, issues: &mut Vec<Issu
     }
     for (index, word) in texts(body.get("scope")).enumerate() {
         if word.is_empty() || word.contains(' ') || Scope::parse(word).is_none() {
-            issues.push(Issue::invalid(format!("Client.scope[{index}]"), "expected one scope word without spaces (RFC 6749 §3.3)"));
+            issues.push(Issue::invalid(
+                format!("Client.scope[{index}]"),
+                "expected one scope word without spaces (RFC 6749 §3.3)",
+            ));
         }
     }
     if body.contains_key("_secret") {
         // Stored without effect it would make a confidential client public.
-        issues.push(Issue { code: "not-supported", expression: Some("Client._secret".into()), diagnostics: "external secrets are not supported; give secret itself, from the environment by ${NAME} in a bundle".into() });
+        issues.push(Issue {
+            code: "not-supported",
+            expression: Some("Client._secret".into()),
+            diagnostics:
+                "external secrets are not supported; give secret itself, from the environment by ${NAME} in a bundle"
+                    .into(),
+        });
     }
     if body.get("secret").and_then(Value::as_str) == Some("") {
-        issues.push(Issue::invalid("Client.secret", "empty secrets do not exist; leave the field out for a public client"));
+        issues.push(Issue::invalid(
+            "Client.secret",
+            "empty secrets do not exist; leave the field out for a public client",
+        ));
     }
 }
 
@@ -139,7 +159,11 @@ fn user(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
 fn grant(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
     for (name, kind) in [("user", "User"), ("client", "Client")] {
         match body.get(name) {
-            None => issues.push(Issue { code: "required", expression: Some(format!("Grant.{name}")), diagnostics: "required".into() }),
+            None => issues.push(Issue {
+                code: "required",
+                expression: Some(format!("Grant.{name}")),
+                diagnostics: "required".into(),
+            }),
             Some(reference) if reference.get("resourceType").and_then(Value::as_str) != Some(kind) => {
                 issues.push(Issue::invalid(format!("Grant.{name}"), format!("must refer to a {kind}")));
             }
@@ -159,27 +183,45 @@ mod tests {
 
     fn paths(kind: DocumentKind, document: Value) -> Vec<(String, String)> {
         let Value::Object(body) = document else { unreachable!() };
-        kind.problems(&body, false).into_iter().map(|issue| (issue.expression.unwrap_or_default(), issue.diagnostics)).collect()
+        kind.problems(&body, false)
+            .into_iter()
+            .map(|issue| (issue.expression.unwrap_or_default(), issue.diagnostics))
+            .collect()
     }
 
     #[test]
     fn every_problem_is_told_with_its_path() {
-        let found = paths(DocumentKind::Client, json!({
-            "grant_type": ["code"],
-            "grant_types": ["authorisation_code"],
-            "auth": {"authorization_code": {"redirect_uri": "http://evil.example/*", "access_token_expiration": 0, "pkec": true}},
-        }));
+        let found = paths(
+            DocumentKind::Client,
+            json!({
+                "grant_type": ["code"],
+                "grant_types": ["authorisation_code"],
+                "auth": {"authorization_code": {"redirect_uri": "http://evil.example/*", "access_token_expiration": 0, "pkec": true}},
+            }),
+        );
         let told: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
-        assert_eq!(told, [
-            "Client.grant_type", "Client.grant_types[0]", "Client.auth.authorization_code.access_token_expiration",
-            "Client.auth.authorization_code.pkec", "Client.auth.authorization_code.redirect_uri",
-        ]);
-        assert!(found[0].1.contains("grant_types") && found[1].1.contains("authorization_code") && found[3].1.contains("pkce"));
+        assert_eq!(
+            told,
+            [
+                "Client.grant_type",
+                "Client.grant_types[0]",
+                "Client.auth.authorization_code.access_token_expiration",
+                "Client.auth.authorization_code.pkec",
+                "Client.auth.authorization_code.redirect_uri",
+            ]
+        );
+        assert!(
+            found[0].1.contains("grant_types")
+                && found[1].1.contains("authorization_code")
+                && found[3].1.contains("pkce")
+        );
     }
 
     #[test]
     fn milliseconds_are_suspected_not_refused() {
-        let Value::Object(body) = json!({"auth": {"password": {"access_token_expiration": 3_600_000_000_i64}}}) else { unreachable!() };
+        let Value::Object(body) = json!({"auth": {"password": {"access_token_expiration": 3_600_000_000_i64}}}) else {
+            unreachable!()
+        };
         assert!(DocumentKind::Client.problems(&body, false).is_empty());
         assert_eq!(DocumentKind::Client.warnings(&body).len(), 1);
     }

@@ -12,6 +12,7 @@ pub mod apply;
 pub mod bundle;
 pub mod fields;
 pub mod format;
+pub mod keys;
 pub mod kind;
 pub mod outcome;
 pub mod patch;
@@ -19,6 +20,7 @@ pub mod render;
 pub mod schema;
 pub mod search;
 pub mod secret_fields;
+pub mod sessions;
 mod write;
 
 pub use kind::DocumentKind;
@@ -31,7 +33,7 @@ use crate::domain::secret::SealingKey;
 use crate::domain::time::Timestamp;
 use crate::identity::hashing::Hashing;
 use crate::store::Store;
-use crate::store::documents::Row;
+pub use crate::store::documents::Row;
 
 /// The verbs on documents. Clones share everything.
 #[derive(Clone, Debug)]
@@ -137,4 +139,3 @@ fn one_form(value: &mut Value) {
         _ => {}
     }
 }
-

@@ -24,7 +24,9 @@ impl Method {
         match (method, media_type) {
             (Some("merge-patch" | "merge"), _) | (None, "application/merge-patch+json") => Ok(Self::Merge),
             (Some("json-patch" | "json"), _) | (None, "application/json-patch+json") => Ok(Self::Json),
-            (Some(other), _) => Err(Outcome::new(400, "invalid", format!("_method={other} is unknown; use merge-patch or json-patch"))),
+            (Some(other), _) => {
+                Err(Outcome::new(400, "invalid", format!("_method={other} is unknown; use merge-patch or json-patch")))
+            }
             (None, _) if change.is_array() => Ok(Self::Json),
             (None, _) => Ok(Self::Merge),
         }
@@ -41,14 +43,19 @@ pub fn apply(kind: DocumentKind, mut document: Value, method: Method, change: Va
                 return Err(Outcome::new(400, "invalid", "a JSON Patch must be an array of operations"));
             }
             refuse_secrets(kind, &change)?;
-            let patch: json_patch::Patch =
-                serde_json::from_value(change).map_err(|error| Outcome::new(400, "invalid", format!("this is no JSON Patch: {error}")))?;
+            let patch: json_patch::Patch = serde_json::from_value(change)
+                .map_err(|error| Outcome::new(400, "invalid", format!("this is no JSON Patch: {error}")))?;
             // One by one: a few copies of copies would otherwise fill the memory.
             for operation in &patch.0 {
                 let one = json_patch::Patch(vec![operation.clone()]);
-                json_patch::patch(&mut document, &one).map_err(|error| Outcome::new(422, "invalid", format!("the patch does not apply: {error}")))?;
+                json_patch::patch(&mut document, &one)
+                    .map_err(|error| Outcome::new(422, "invalid", format!("the patch does not apply: {error}")))?;
                 if size(&document) > MAX_VALUES {
-                    return Err(Outcome::new(422, "too-long", format!("the patch makes a document of more than {MAX_VALUES} values")));
+                    return Err(Outcome::new(
+                        422,
+                        "too-long",
+                        format!("the patch makes a document of more than {MAX_VALUES} values"),
+                    ));
                 }
             }
         }
@@ -76,10 +83,15 @@ fn refuse_secrets(kind: DocumentKind, change: &Value) -> Result<(), Outcome> {
             _ => None,
         };
         let Some(pointer) = touched else { continue };
-        let unescaped: Vec<String> = pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect();
+        let unescaped: Vec<String> =
+            pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect();
         let segments: Vec<&str> = unescaped.iter().map(String::as_str).collect();
         if is_secret(kind, &segments) {
-            return Err(Outcome::new(422, "forbidden", format!("{pointer} is secret and cannot be tested, copied or moved")));
+            return Err(Outcome::new(
+                422,
+                "forbidden",
+                format!("{pointer} is secret and cannot be tested, copied or moved"),
+            ));
         }
     }
     Ok(())
@@ -93,9 +105,17 @@ mod tests {
     #[test]
     fn both_kinds_of_patch_change_a_document() {
         let document = json!({"name": "a", "grant_types": ["code"], "secret": "********"});
-        let merged = apply(DocumentKind::Client, document.clone(), Method::Merge, json!({"name": null, "active": false})).unwrap();
+        let merged =
+            apply(DocumentKind::Client, document.clone(), Method::Merge, json!({"name": null, "active": false}))
+                .unwrap();
         assert_eq!(merged, json!({"grant_types": ["code"], "secret": "********", "active": false}));
-        let patched = apply(DocumentKind::Client, document, Method::Json, json!([{"op": "add", "path": "/grant_types/-", "value": "basic"}])).unwrap();
+        let patched = apply(
+            DocumentKind::Client,
+            document,
+            Method::Json,
+            json!([{"op": "add", "path": "/grant_types/-", "value": "basic"}]),
+        )
+        .unwrap();
         assert_eq!(patched["grant_types"], json!(["code", "basic"]));
     }
 
@@ -107,7 +127,10 @@ mod tests {
             json!({"op": "move", "from": "/secret", "path": "/name"}),
             json!({"op": "test", "path": "", "value": {}}),
         ] {
-            assert!(apply(DocumentKind::Client, json!({"secret": "********"}), Method::Json, json!([op])).is_err(), "{op}");
+            assert!(
+                apply(DocumentKind::Client, json!({"secret": "********"}), Method::Json, json!([op])).is_err(),
+                "{op}"
+            );
         }
     }
 }

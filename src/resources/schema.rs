@@ -80,7 +80,11 @@ fn unknown(name: &str, fields: &[Field]) -> String {
 /// The most similar of the known names, where one is similar at all.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let similarity = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
-    known.map(|known| (similarity(known), known)).filter(|(likeness, _)| *likeness > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+    known
+        .map(|known| (similarity(known), known))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
 }
 
 fn check(path: &str, kind: &Kind, value: &Value, issues: &mut Vec<Issue>) {
@@ -103,7 +107,8 @@ fn check(path: &str, kind: &Kind, value: &Value, issues: &mut Vec<Issue>) {
                 let known = item.as_str().is_some_and(|word| words.contains(&word));
                 if !known {
                     let near = item.as_str().and_then(|word| nearest(word, words.iter().copied()));
-                    let hint = near.map_or_else(|| format!("one of {}", words.join(", ")), |near| format!("did you mean {near}?"));
+                    let hint = near
+                        .map_or_else(|| format!("one of {}", words.join(", ")), |near| format!("did you mean {near}?"));
                     issues.push(Issue::invalid(format!("{path}[{index}]"), format!("unknown value; {hint}")));
                 }
             }

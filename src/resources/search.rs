@@ -25,7 +25,8 @@ pub struct Search {
     pub parameters: Vec<(String, String)>,
 }
 
-const CONTROLS: [&str; 9] = ["_count", "_page", "_sort", "_elements", "_total", "_id", "_format", "_pretty", "_summary"];
+const CONTROLS: [&str; 9] =
+    ["_count", "_page", "_sort", "_elements", "_total", "_id", "_format", "_pretty", "_summary"];
 
 /// Reads the pairs of a query string.
 pub fn read(kind: DocumentKind, pairs: &[(String, String)]) -> Result<Search, Outcome> {
@@ -75,21 +76,28 @@ fn path(kind: DocumentKind, name: &str) -> Result<Vec<String>, Outcome> {
     let invalid = |text: String| Outcome::new(400, "invalid", text);
     let plain = name.strip_prefix('.').unwrap_or(name);
     let segments: Vec<&str> = plain.split('.').collect();
-    let word = |segment: &&str| !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    let word = |segment: &&str| {
+        !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    };
     if segments.len() > 8 || !segments.iter().all(word) {
-        return Err(invalid(format!("{name} is no search parameter; use the name of a field, or a path like .user.id")));
+        return Err(invalid(format!(
+            "{name} is no search parameter; use the name of a field, or a path like .user.id"
+        )));
     }
     if is_secret(kind, &segments) {
         return Err(invalid(format!("{name} is secret and cannot be searched")));
     }
     let known = || kind.fields().iter().map(|field| field.name);
     if !known().any(|field| field == segments[0]) {
-        let hint = nearest(segments[0], known().chain(CONTROLS)).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let hint = nearest(segments[0], known().chain(CONTROLS))
+            .map(|near| format!("; did you mean {near}?"))
+            .unwrap_or_default();
         return Err(invalid(format!("{name} is no search parameter of {}{hint}", kind.name())));
     }
     // A reference is searched by the id it refers to.
     let mut path: Vec<String> = segments.into_iter().map(str::to_owned).collect();
-    let is_reference = |field: &super::schema::Field| field.name == path[0] && matches!(field.kind, super::schema::Kind::Reference);
+    let is_reference =
+        |field: &super::schema::Field| field.name == path[0] && matches!(field.kind, super::schema::Kind::Reference);
     if path.len() == 1 && kind.fields().iter().any(is_reference) {
         path.push("id".into());
     }

@@ -54,7 +54,13 @@ pub struct Keeper {
 impl Keeper {
     /// The stored forms of a document's secrets. A mask, and a value that the present form verifies, leave that form as it is,
     /// so that applying a bundle twice changes nothing.
-    pub async fn store(&self, kind: DocumentKind, id: &str, given: Vec<(&'static str, Value)>, present: &Stored) -> Result<Stored, Problem> {
+    pub async fn store(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        given: Vec<(&'static str, Value)>,
+        present: &Stored,
+    ) -> Result<Stored, Problem> {
         let mut stored = Stored::new();
         for (path, value) in given {
             let full = || format!("{}.{path}", kind.name());
@@ -67,7 +73,9 @@ impl Keeper {
                     let why = "this is the mask of a secret, and there is none to keep; give the secret itself";
                     return Err(Outcome::invalid(vec![Issue::invalid(full(), why)]).into());
                 }
-                form if path.starts_with("twoFactor") => self.seal(&format!("{}/{id}/{path}", kind.name()), &text, form)?,
+                form if path.starts_with("twoFactor") => {
+                    self.seal(&format!("{}/{id}/{path}", kind.name()), &text, form)?
+                }
                 form => self.hash(Secret::new(text), form).await?,
             };
             stored.insert(path.to_owned(), form);
@@ -94,7 +102,10 @@ impl Keeper {
         if let Some(form) = present.filter(|form| self.open(context, form).as_deref() == Some(plain)) {
             return Ok(form.clone());
         }
-        let sealed = self.sealing.seal(context, plain.as_bytes()).ok_or_else(|| Outcome::new(500, "exception", "a secret could not be sealed"))?;
+        let sealed = self
+            .sealing
+            .seal(context, plain.as_bytes())
+            .ok_or_else(|| Outcome::new(500, "exception", "a secret could not be sealed"))?;
         Ok(format!("{SEALED}{}", B64.encode(sealed)))
     }
 

@@ -5,19 +5,20 @@
 
 use std::collections::HashMap;
 
+use crate::store::Json;
 use serde_json::{Map, Value};
-use sqlx::types::Json;
 
 use super::kind::DocumentKind;
 use super::outcome::{Issue, Outcome, Problem};
 use super::secret_fields;
 use super::{Change, Documents, Precondition, is_id, object, one_form, patch, stored};
-use crate::domain::bearer::new_row_id;
+use crate::clock::new_row_id;
+use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 use crate::store::documents::Row;
 
 /// How often somebody else may be faster before we say so.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 /// More changes than this are not made together.
 const MAX_CHANGES: usize = 10_000;
 
@@ -46,17 +47,26 @@ pub enum Effect {
 }
 
 /// A change worked out, to be written over version `base`.
-struct Prepared {
+pub(super) struct Prepared {
     kind: DocumentKind,
     base: i64,
-    written: Written,
+    /// The body as it was.
+    pub(super) before: Option<Value>,
+    pub(super) written: Written,
 }
 
 impl Documents {
     /// Makes changes together or not at all. `origin` marks documents as made by a bundle.
-    pub async fn change_all(&self, changes: Vec<(Change, Precondition)>, origin: Option<&str>, now: Timestamp) -> Result<Vec<Written>, Problem> {
+    pub async fn change_all(
+        &self,
+        changes: Vec<(Change, Precondition)>,
+        origin: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Vec<Written>, Problem> {
         if changes.len() > MAX_CHANGES {
-            return Err(Outcome::new(413, "too-long", format!("at most {MAX_CHANGES} resources are written together")).into());
+            return Err(
+                Outcome::new(413, "too-long", format!("at most {MAX_CHANGES} resources are written together")).into()
+            );
         }
         for _ in 0..TRIES {
             let prepared = self.prepare_all(&changes, origin, now).await?;
@@ -67,13 +77,30 @@ impl Documents {
         Err(Outcome::new(409, "conflict", "others keep changing the same resources; try again").into())
     }
 
-    /// The same, but for the writing.
-    pub(super) async fn rehearse(&self, changes: Vec<(Change, Precondition)>, origin: &str, now: Timestamp) -> Result<Vec<Written>, Problem> {
-        let prepared = self.prepare_all(&changes, Some(origin), now).await?;
-        Ok(prepared.into_iter().map(|one| one.written).collect())
+    /// Works every change out by itself, and answers those that are refused with their place in the list.
+    pub(super) async fn prepare_each(
+        &self,
+        changes: &[(Change, Precondition)],
+        origin: &str,
+        now: Timestamp,
+    ) -> Result<(Vec<Prepared>, Vec<(usize, Outcome)>), Internal> {
+        let (mut prepared, mut refused) = (Vec::new(), Vec::new());
+        for (index, (change, expected)) in changes.iter().enumerate() {
+            match self.prepare(change.clone(), expected, Some(origin), now, &HashMap::new()).await {
+                Ok(one) => prepared.push(one),
+                Err(Problem::Outcome(outcome)) => refused.push((index, outcome)),
+                Err(Problem::Internal(internal)) => return Err(internal),
+            }
+        }
+        Ok((prepared, refused))
     }
 
-    async fn prepare_all(&self, changes: &[(Change, Precondition)], origin: Option<&str>, now: Timestamp) -> Result<Vec<Prepared>, Problem> {
+    async fn prepare_all(
+        &self,
+        changes: &[(Change, Precondition)],
+        origin: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Vec<Prepared>, Problem> {
         let mut prepared: Vec<Prepared> = Vec::with_capacity(changes.len());
         let mut latest: HashMap<(DocumentKind, String), Written> = HashMap::new();
         for (change, expected) in changes {
@@ -93,15 +120,26 @@ impl Documents {
         earlier: &HashMap<(DocumentKind, String), Written>,
     ) -> Result<Prepared, Problem> {
         let (kind, id, is_post) = match &change {
-            Change::Put(kind, id, _) | Change::Patch(kind, id, ..) | Change::Delete(kind, id) => (*kind, id.clone(), false),
+            Change::Put(kind, id, _) | Change::Patch(kind, id, ..) | Change::Delete(kind, id) => {
+                (*kind, id.clone(), false)
+            }
             Change::Post(kind, document) => (*kind, own_id(*kind, document)?, true),
         };
         if !is_id(&id) {
-            return Err(Outcome::invalid(vec![Issue::invalid(format!("{}.id", kind.name()), "must be 1 to 128 of A-Z a-z 0-9 - . _ ~ @ + :")]).into());
+            return Err(Outcome::invalid(vec![Issue::invalid(
+                format!("{}.id", kind.name()),
+                "must be 1 to 128 of A-Z a-z 0-9 - . _ ~ @ + :",
+            )])
+            .into());
         }
         let present = match earlier.get(&(kind, id.clone())) {
             Some(written) if written.effect == Effect::Deleted => {
-                return Err(Outcome::new(409, "conflict", format!("{}/{id} is deleted by an earlier entry of this request", kind.name())).into());
+                return Err(Outcome::new(
+                    409,
+                    "conflict",
+                    format!("{}/{id} is deleted by an earlier entry of this request", kind.name()),
+                )
+                .into());
             }
             Some(written) => Some(written.row.clone()),
             None => self.store().document(kind.name(), &id).await?,
@@ -109,7 +147,9 @@ impl Documents {
         let living = present.as_ref().filter(|row| row.deleted_at.is_none());
         expect(kind, &id, living, expected)?;
         if is_post && living.is_some() {
-            return Err(Outcome::new(409, "conflict", format!("{}/{id} exists already; PUT replaces it", kind.name())).into());
+            return Err(
+                Outcome::new(409, "conflict", format!("{}/{id} exists already; PUT replaces it", kind.name())).into()
+            );
         }
         let document = match change {
             Change::Put(_, _, document) | Change::Post(_, document) => document,
@@ -138,7 +178,11 @@ impl Documents {
         one_form(&mut document);
         let mut body = object(document);
         if let Some(name) = body.remove("resourceType").filter(|name| *name != kind.name()) {
-            return Err(Outcome::invalid(vec![Issue::invalid(format!("{}.resourceType", kind.name()), format!("is {name}, but the path says {}", kind.name()))]).into());
+            return Err(Outcome::invalid(vec![Issue::invalid(
+                format!("{}.resourceType", kind.name()),
+                format!("is {name}, but the path says {}", kind.name()),
+            )])
+            .into());
         }
         body.remove("id");
         body.remove("meta");
@@ -157,10 +201,19 @@ impl Documents {
         if let Some(row) = living.filter(|_| same) {
             let adopted = origin.is_some() && row.origin.as_deref() != origin;
             if !adopted {
-                return Ok(Prepared { kind, base: row.version, written: Written { row: row.clone(), effect: Effect::Unchanged, warnings } });
+                return Ok(Prepared {
+                    kind,
+                    base: row.version,
+                    before: None,
+                    written: Written { row: row.clone(), effect: Effect::Unchanged, warnings },
+                });
             }
         }
-        let reference = |name: &str| (kind == DocumentKind::Grant).then(|| body.pointer(&format!("/{name}/id")).and_then(Value::as_str).map(str::to_owned)).flatten();
+        let reference = |name: &str| {
+            (kind == DocumentKind::Grant)
+                .then(|| body.pointer(&format!("/{name}/id")).and_then(Value::as_str).map(str::to_owned))
+                .flatten()
+        };
         let base = present.map_or(0, |row| row.version);
         // A changed password ends whatever was issued under the old one.
         let ends = kind == DocumentKind::User && living.is_some() && secrets.get("password") != before.get("password");
@@ -180,10 +233,17 @@ impl Documents {
             id,
         };
         let effect = if living.is_some() { Effect::Updated } else { Effect::Created };
-        Ok(Prepared { kind, base, written: Written { row, effect, warnings } })
+        let before = living.map(|row| row.body.0.clone());
+        Ok(Prepared { kind, base, before, written: Written { row, effect, warnings } })
     }
 
-    fn prepare_delete(&self, kind: DocumentKind, id: &str, living: Option<&Row>, now: Timestamp) -> Result<Prepared, Problem> {
+    fn prepare_delete(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        living: Option<&Row>,
+        now: Timestamp,
+    ) -> Result<Prepared, Problem> {
         let row = living.ok_or_else(|| Outcome::not_found(kind.name(), id))?;
         let mut row = row.clone();
         let base = row.version;
@@ -191,11 +251,16 @@ impl Documents {
         row.epoch += 1;
         row.updated_at = now;
         row.deleted_at = Some(now);
-        Ok(Prepared { kind, base, written: Written { row, effect: Effect::Deleted, warnings: Vec::new() } })
+        Ok(Prepared {
+            kind,
+            base,
+            before: None,
+            written: Written { row, effect: Effect::Deleted, warnings: Vec::new() },
+        })
     }
 
     /// Writes what was prepared; `false` where a row is not the one it was prepared over.
-    async fn write(&self, prepared: &[Prepared], now: Timestamp) -> Result<bool, Problem> {
+    pub(super) async fn write(&self, prepared: &[Prepared], now: Timestamp) -> Result<bool, Problem> {
         // In one order on every node, so that two batches wait for each other rather than deadlock.
         let mut order: Vec<&Prepared> = prepared.iter().filter(|one| one.written.effect != Effect::Unchanged).collect();
         if order.is_empty() {
@@ -249,7 +314,9 @@ fn expect(kind: DocumentKind, id: &str, living: Option<&Row>, expected: &Precond
     let conflict = |text: &str| Err(Outcome::new(412, "conflict", format!("{text}: {}/{id}", kind.name())));
     match (&expected.if_match, living) {
         (Some(_), None) => return conflict("If-Match on a resource that is not there"),
-        (Some(version), Some(row)) if version != "*" && *version != row.version.to_string() => return conflict("Version Id mismatch"),
+        (Some(version), Some(row)) if version != "*" && *version != row.version.to_string() => {
+            return conflict("Version Id mismatch");
+        }
         _ => {}
     }
     if expected.if_none_match_any && living.is_some() {
@@ -267,19 +334,23 @@ fn drop_nulls(members: &mut Map<String, Value>) {
 /// The names a user may sign in with: user name, e-mail and id, in lower case, each once.
 fn login_names(row: &Row) -> Vec<String> {
     let text = |name: &str| row.body.get(name).and_then(Value::as_str).map(|text| text.trim().to_lowercase());
-    let mut names: Vec<String> = [Some(row.id.to_lowercase()), text("userName"), text("email")].into_iter().flatten().collect();
+    let mut names: Vec<String> =
+        [Some(row.id.to_lowercase()), text("userName"), text("email")].into_iter().flatten().collect();
     names.sort();
     names.dedup();
     names
 }
 
 fn taken_name(row: &Row, taken: &str) -> Outcome {
-    let is = |name: &str| row.body.get(name).and_then(Value::as_str).is_some_and(|text| text.trim().to_lowercase() == taken);
+    let is =
+        |name: &str| row.body.get(name).and_then(Value::as_str).is_some_and(|text| text.trim().to_lowercase() == taken);
     let field = ["userName", "email"].into_iter().find(|name| is(name)).unwrap_or("id");
     let issue = Issue {
         code: "conflict",
         expression: Some(format!("User.{field}")),
-        diagnostics: format!("another user signs in with {taken} already; ids, user names and e-mail addresses lead to one user each"),
+        diagnostics: format!(
+            "another user signs in with {taken} already; ids, user names and e-mail addresses lead to one user each"
+        ),
     };
     Outcome { status: 409, issues: vec![issue] }
 }

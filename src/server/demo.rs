@@ -23,7 +23,13 @@ pub struct Demo {
 
 /// Fills an empty database with the demo resources; one that holds others is left alone, and `None` says so. The client of
 /// our own callback page is kept in any case: it is public, and good for that page only.
-pub(super) async fn prepare(settings: &Settings, documents: &Documents, store: &Store, issuer: &Issuer, now: Timestamp) -> Result<Option<Demo>, StartError> {
+pub(super) async fn prepare(
+    settings: &Settings,
+    documents: &Documents,
+    store: &Store,
+    issuer: &Issuer,
+    now: Timestamp,
+) -> Result<Option<Demo>, StartError> {
     let mut items = Vec::new();
     let mut problems = Vec::new();
     bundle::parse("demo.yaml", BUNDLE, false, &|_| None, &mut items, &mut problems);
@@ -69,12 +75,18 @@ fn page(settings: &Settings, store: &Store, issuer: &Issuer, items: &[Item]) -> 
         let uris = item.document.pointer("/auth/authorization_code/redirect_uris").and_then(Value::as_array);
         uris.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let clients: Vec<_> = of(DocumentKind::Client).map(|item| (item.id.clone(), text(item, "secret"), redirects(item))).collect();
-    let users = of(DocumentKind::User).map(|item| (item.id.clone(), text(item, "password").unwrap_or_default())).collect();
+    let clients: Vec<_> =
+        of(DocumentKind::Client).map(|item| (item.id.clone(), text(item, "secret"), redirects(item))).collect();
+    let users =
+        of(DocumentKind::User).map(|item| (item.id.clone(), text(item, "password").unwrap_or_default())).collect();
     let secret = settings.admin_client_secret.as_ref().map(crate::domain::secret::Secret::expose);
     // A secret of the operator's own is not for a page.
     let shown = secret.filter(|secret| *secret == "secret").unwrap_or("(as you set it)");
-    let credentials = if clients.is_empty() { format!("{}:YOUR-SECRET", settings.admin_client_id) } else { "web-app:client-secret".into() };
+    let credentials = if clients.is_empty() {
+        format!("{}:YOUR-SECRET", settings.admin_client_id)
+    } else {
+        "web-app:client-secret".into()
+    };
     Dev {
         database: store.kind().to_owned(),
         clients,

@@ -49,7 +49,13 @@ pub(super) fn tls(files: Option<&Tls>) -> Result<Option<TlsAcceptor>, String> {
 }
 
 /// Serves until told to stop, then waits for requests in flight, at most for the grace.
-pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, mut stopped: watch::Receiver<bool>, grace: Duration) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+    grace: Duration,
+) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_headers(100);
     builder
@@ -114,7 +120,11 @@ impl Connection {
         }
     }
 
-    async fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, watcher: hyper_util::server::graceful::Watcher) {
+    async fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        watcher: hyper_util::server::graceful::Watcher,
+    ) {
         let (router, peer) = (self.router, Peer(self.peer.ip()));
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let router = router.clone();

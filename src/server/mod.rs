@@ -21,9 +21,9 @@ use crate::domain::internal::Internal;
 use crate::domain::password;
 use crate::domain::scope::ADMIN;
 use crate::domain::secret::{MasterKey, SealingKey};
+use crate::domain::time::Timestamp;
 use crate::oauth::keys::Keys;
 use crate::oauth::{Provider, Rules};
-use crate::domain::time::Timestamp;
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::{Documents, bundle};
 use crate::store::{Location, Store};
@@ -97,7 +97,8 @@ impl Instance {
     /// Starts a server: opens and migrates the database, makes keys on the first start, applies bundles, then listens.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let tls = listen::tls(settings.tls.as_ref()).map_err(StartError::Tls)?;
-        let listener = TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
+        let listener =
+            TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
         let issuer = settings.issuer_at(address.port());
         let master = settings.obtain_master_key()?;
@@ -115,10 +116,18 @@ impl Instance {
         }
         let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, bootstrap(&settings)).await?;
         let reach = reach(&settings, &issuer);
-        let app = web::App::new(provider, documents, clock.clone(), reach, demo.as_ref().map(|demo| demo.page.clone()), &master);
+        let app = web::App::new(
+            provider,
+            documents,
+            clock.clone(),
+            reach,
+            demo.as_ref().map(|demo| demo.page.clone()),
+            &master,
+        );
 
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(listen::serve(listener, tls, web::router(&app), stopped.clone(), settings.shutdown_grace));
+        let serving =
+            tokio::spawn(listen::serve(listener, tls, web::router(&app), stopped.clone(), settings.shutdown_grace));
         let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped));
         Ok(Self { address, issuer: issuer.as_str().to_owned(), clock, store, demo, stop, serving, sweeping })
     }
@@ -133,8 +142,13 @@ impl Instance {
 }
 
 /// Applies the bundles of the settings: everything that is wrong with them stops the start, and nothing is half applied.
-async fn apply_bundles(documents: &Documents, bundles: &[std::path::PathBuf], now: Timestamp) -> Result<(), StartError> {
-    let items = bundle::read(bundles, &|name| std::env::var(name).ok()).map_err(|problems| StartError::Bundle(problems.join("\n")))?;
+async fn apply_bundles(
+    documents: &Documents,
+    bundles: &[std::path::PathBuf],
+    now: Timestamp,
+) -> Result<(), StartError> {
+    let items = bundle::read(bundles, &|name| std::env::var(name).ok())
+        .map_err(|problems| StartError::Bundle(problems.join("\n")))?;
     let differences = documents.apply(&items, Options::default(), now).await.map_err(|error| match error {
         ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
         ApplyError::Internal(internal) => StartError::Internal(internal),
@@ -160,7 +174,8 @@ fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
 /// The administrator's client that settings name. It is not a document: it goes with its setting.
 fn bootstrap(settings: &Settings) -> Option<Client> {
     let secret = settings.admin_client_secret.as_ref()?;
-    let body = serde_json::json!({ "grant_types": ["basic", "client_credentials"], "scope": [ADMIN], "introspect": "any" });
+    let body =
+        serde_json::json!({ "grant_types": ["basic", "client_credentials"], "scope": [ADMIN], "introspect": "any" });
     // A setting is read once and kept in memory only, so that its fast form is never at rest.
     Client::from_document(&settings.admin_client_id, 0, true, Some(password::fast_form(secret)), body).ok()
 }

@@ -121,7 +121,12 @@ impl Store {
 
     /// The code of this id.
     pub async fn code(&self, id: Uuid) -> Result<Option<Code>> {
-        sql!(self.reader(), fetch_optional as Code, concat!("SELECT ", columns!(), " FROM authorization_code c WHERE c.id = $1"), id)
+        sql!(
+            self.reader(),
+            fetch_optional as Code,
+            concat!("SELECT ", columns!(), " FROM authorization_code c WHERE c.id = $1"),
+            id
+        )
     }
 
     /// Claims a code and makes its session, in one step that exactly one caller wins. `None`: it was not to be had, and
@@ -136,8 +141,17 @@ impl Store {
     async fn redeem_sqlite(&self, r: &Redemption<'_>) -> Result<Option<Redeemed>> {
         let mut tx = self.begin().await?;
         let claimed = sql!(
-            tx.conn(), execute, claim!(),
-            r.now, r.session_id, r.id, r.digest.as_bytes(), r.client_id, r.client_epoch, r.redirect_uri, r.code_challenge,
+            tx.conn(),
+            execute,
+            claim!(),
+            r.now,
+            r.session_id,
+            r.id,
+            r.digest.as_bytes(),
+            r.client_id,
+            r.client_epoch,
+            r.redirect_uri,
+            r.code_challenge,
         )?;
         if claimed == 0 {
             return Ok(None);
@@ -146,13 +160,17 @@ impl Store {
             tx.conn(),
             fetch_one as Redeemed,
             concat!(
-                "SELECT ", columns!(), ", COALESCE(d.active AND d.epoch = c.user_epoch, FALSE) AS person_active,
+                "SELECT ",
+                columns!(),
+                ", COALESCE(d.active AND d.epoch = c.user_epoch, FALSE) AS person_active,
                    ($2 OR ($3 AND ' ' || c.scope || ' ' LIKE '% offline_access %')) AS refreshable,
                    d.body AS person, d.updated_at AS person_updated_at
                  FROM authorization_code c
                  LEFT JOIN document d ON d.kind = 'User' AND d.id = c.user_id AND d.deleted_at IS NULL WHERE c.id = $1"
             ),
-            r.id, r.refresh_always, r.refresh_if_asked,
+            r.id,
+            r.refresh_always,
+            r.refresh_if_asked,
         )?;
         if redeemed.person_active {
             tx.insert_session(&r.session(&redeemed)).await?;

@@ -26,8 +26,7 @@ pub struct Row {
     pub deleted_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str =
-    "SELECT kind, id, version, body, secrets, active, epoch, user_id, client_id, origin, created_at, updated_at, deleted_at FROM document";
+const COLUMNS: &str = "SELECT kind, id, version, body, secrets, active, epoch, user_id, client_id, origin, created_at, updated_at, deleted_at FROM document";
 
 /// A search over the documents of one kind.
 #[derive(Clone, Debug)]
@@ -74,9 +73,15 @@ impl Store {
     /// A page of documents, and how many match in all (counted up to 10,000 unless an accurate number is asked for).
     pub async fn documents(&self, kind: &str, query: &Query) -> Result<(Vec<Row>, i64)> {
         let statement = Statement::new(kind, query, matches!(self.reader(), Db::Postgres(_)));
-        let page = format!("{COLUMNS} WHERE {} ORDER BY {} LIMIT {} OFFSET {}", statement.condition, statement.order, query.limit, query.offset);
+        let page = format!(
+            "{COLUMNS} WHERE {} ORDER BY {} LIMIT {} OFFSET {}",
+            statement.condition, statement.order, query.limit, query.offset
+        );
         let limit = if query.accurate { "" } else { " LIMIT 10000" };
-        let count = format!("SELECT count(*) FROM (SELECT 1 AS one FROM document WHERE {}{limit}) AS counted", statement.condition);
+        let count = format!(
+            "SELECT count(*) FROM (SELECT 1 AS one FROM document WHERE {}{limit}) AS counted",
+            statement.condition
+        );
         // Every value is bound; the text has placeholders, column names and numbers alone.
         macro_rules! run {
             ($pool:expr) => {{
@@ -156,7 +161,12 @@ impl Tx {
     }
 
     /// Deletes the Grants of a user or a client.
-    pub async fn delete_grants_of(&mut self, user_id: Option<&str>, client_id: Option<&str>, now: Timestamp) -> Result<()> {
+    pub async fn delete_grants_of(
+        &mut self,
+        user_id: Option<&str>,
+        client_id: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
         sql!(
             self.conn(),
             execute,
@@ -180,7 +190,12 @@ struct Statement {
 
 impl Statement {
     fn new(kind: &str, query: &Query, postgres: bool) -> Self {
-        let mut statement = Self { condition: "kind = $1 AND deleted_at IS NULL".into(), order: String::new(), binds: vec![kind.into()], condition_binds: 0 };
+        let mut statement = Self {
+            condition: "kind = $1 AND deleted_at IS NULL".into(),
+            order: String::new(),
+            binds: vec![kind.into()],
+            condition_binds: 0,
+        };
         for filter in &query.filters {
             let condition = match filter {
                 Filter::Id(ids) => {
@@ -189,7 +204,9 @@ impl Statement {
                 }
                 Filter::Field(path, value) if postgres => {
                     let (path, value) = (statement.bind(postgres_path(path)), statement.bind(value.clone()));
-                    format!("(body #>> CAST({path} AS text[]) = {value} OR body #> CAST({path} AS text[]) @> to_jsonb({value}))")
+                    format!(
+                        "(body #>> CAST({path} AS text[]) = {value} OR body #> CAST({path} AS text[]) @> to_jsonb({value}))"
+                    )
                 }
                 Filter::Field(path, value) => {
                     // SQLite says 1 and 0 for true and false.
@@ -199,8 +216,11 @@ impl Statement {
                         other => other,
                     };
                     let number = number.to_owned();
-                    let (path, value, number) = (statement.bind(sqlite_path(path)), statement.bind(value.clone()), statement.bind(number));
-                    format!("EXISTS (SELECT 1 FROM json_each(body, {path}) AS found WHERE CAST(found.value AS TEXT) IN ({value}, {number}))")
+                    let (path, value, number) =
+                        (statement.bind(sqlite_path(path)), statement.bind(value.clone()), statement.bind(number));
+                    format!(
+                        "EXISTS (SELECT 1 FROM json_each(body, {path}) AS found WHERE CAST(found.value AS TEXT) IN ({value}, {number}))"
+                    )
                 }
             };
             statement.condition.push_str(" AND ");

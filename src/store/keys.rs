@@ -20,8 +20,7 @@ pub struct SigningKey {
     pub verifies_until: Option<Timestamp>,
 }
 
-const COLUMNS: &str =
-    "SELECT kid, alg, public_jwk, private_key, created_at, signs_from, verifies_until FROM signing_key ORDER BY created_at, kid";
+const COLUMNS: &str = "SELECT kid, alg, public_jwk, private_key, created_at, signs_from, verifies_until FROM signing_key ORDER BY created_at, kid";
 
 impl Store {
     /// Every key, oldest first.
@@ -42,7 +41,13 @@ impl Tx {
             self.conn(),
             execute,
             "INSERT INTO signing_key (kid, alg, public_jwk, private_key, created_at, signs_from, verifies_until) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            &key.kid, &key.alg, &key.public_jwk, &key.private_key, key.created_at, key.signs_from, key.verifies_until,
+            &key.kid,
+            &key.alg,
+            &key.public_jwk,
+            &key.private_key,
+            key.created_at,
+            key.signs_from,
+            key.verifies_until,
         )?;
         self.touch_configuration().await
     }
@@ -74,7 +79,8 @@ impl Tx {
             fetch_all as (Json<Value>,),
             "SELECT body FROM document WHERE kind = 'Client' AND deleted_at IS NULL"
         )?;
-        let flows = rows.iter().filter_map(|(Json(body),)| body.get("auth")?.as_object()).flat_map(serde_json::Map::values);
+        let flows =
+            rows.iter().filter_map(|(Json(body),)| body.get("auth")?.as_object()).flat_map(serde_json::Map::values);
         Ok(flows.filter_map(|flow| flow.get("access_token_expiration")?.as_i64()).max().unwrap_or(0))
     }
 }

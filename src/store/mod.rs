@@ -11,7 +11,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 /// Runs one statement on whichever database is open: `sql!(db, fetch_optional as Row, "text", binds…)` or
 /// `sql!(db, execute, "text", binds…)`, where `db` is [`Store::reader`], [`Store::writer`] or [`Tx::conn`].
@@ -57,6 +59,9 @@ pub enum Location {
     /// A PostgreSQL URL, which may hold a password.
     Postgres(String),
 }
+
+/// A JSON column.
+pub use sqlx::types::Json;
 
 /// A failure of the database.
 pub type Error = sqlx::Error;
@@ -189,7 +194,9 @@ impl Tx {
     /// Waits until no other node is in a transaction that called this. SQLite's write lock serves the same.
     pub async fn lock_configuration(&mut self) -> Result<()> {
         match self.conn() {
-            Db::Postgres(db) => sqlx::query("SELECT version FROM configuration WHERE id = 1 FOR UPDATE").execute(db).await.map(drop),
+            Db::Postgres(db) => {
+                sqlx::query("SELECT version FROM configuration WHERE id = 1 FOR UPDATE").execute(db).await.map(drop)
+            }
             Db::Sqlite(_) => Ok(()),
         }
     }
@@ -216,8 +223,13 @@ async fn open_sqlite_file(path: &Path) -> Result<Sqlite> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .optimize_on_close(true, None);
-    let writer = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options.clone()).await?;
-    let readers = SqlitePoolOptions::new().max_connections(4).test_before_acquire(false).connect_with(options.read_only(true)).await?;
+    let writer =
+        SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options.clone()).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(4)
+        .test_before_acquire(false)
+        .connect_with(options.read_only(true))
+        .await?;
     Ok(Sqlite { writer, readers })
 }
 

@@ -147,8 +147,14 @@ impl Store {
             self.reader(),
             fetch_optional as Found,
             concat!(
-                "SELECT ", columns!(), ", COALESCE(", live!(), ", FALSE) AS live, person.body AS person, person.updated_at AS person_updated_at
-                 FROM session s", live_joins!(), "WHERE s.id = $1"
+                "SELECT ",
+                columns!(),
+                ", COALESCE(",
+                live!(),
+                ", FALSE) AS live, person.body AS person, person.updated_at AS person_updated_at
+                 FROM session s",
+                live_joins!(),
+                "WHERE s.id = $1"
             ),
             id,
         )
@@ -172,9 +178,19 @@ impl Store {
                 "UPDATE session AS spent SET rotated_at = $1, successor = $2, expires_at = min(expires_at, $1 + $7)
                  WHERE id = $3 AND refresh_digest = $4 AND client_id = $5 AND client_epoch = $6 AND rotated_at IS NULL
                    AND (refresh_expires_at IS NULL OR refresh_expires_at > $1)
-                   AND EXISTS (SELECT 1 FROM session s", live_joins!(), "WHERE s.id = spent.id AND ", live!(), ")"
+                   AND EXISTS (SELECT 1 FROM session s",
+                live_joins!(),
+                "WHERE s.id = spent.id AND ",
+                live!(),
+                ")"
             ),
-            r.now, r.successor, r.id, r.digest.as_bytes(), r.client_id, r.client_epoch, SPENT_KEPT,
+            r.now,
+            r.successor,
+            r.id,
+            r.digest.as_bytes(),
+            r.client_id,
+            r.client_epoch,
+            SPENT_KEPT,
         )?;
         if spent == 0 {
             return Ok(None);
@@ -193,8 +209,11 @@ impl Store {
             tx.conn(),
             fetch_optional as Found,
             concat!(
-                "SELECT ", columns!(), ", TRUE AS live, person.body AS person, person.updated_at AS person_updated_at FROM session s",
-                live_joins!(), "WHERE s.id = $1"
+                "SELECT ",
+                columns!(),
+                ", TRUE AS live, person.body AS person, person.updated_at AS person_updated_at FROM session s",
+                live_joins!(),
+                "WHERE s.id = $1"
             ),
             r.successor,
         )?;
@@ -204,7 +223,8 @@ impl Store {
 
     /// Ends one access token; its refresh token and its family live on.
     pub async fn end_token(&self, id: Uuid, now: Timestamp) -> Result<()> {
-        sql!(self.writer(), execute, "UPDATE session SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", id, now).map(drop)
+        sql!(self.writer(), execute, "UPDATE session SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", id, now)
+            .map(drop)
     }
 
     /// Ends a family: every access and refresh token that came from one authorization. `true` where it was live until now.
@@ -235,7 +255,8 @@ impl Store {
 
     /// Whether a JWT without a row was revoked.
     pub async fn is_revoked(&self, jti: Uuid) -> Result<bool> {
-        let found = sql!(self.reader(), fetch_optional as (i64,), "SELECT expires_at FROM revoked_token WHERE jti = $1", jti)?;
+        let found =
+            sql!(self.reader(), fetch_optional as (i64,), "SELECT expires_at FROM revoked_token WHERE jti = $1", jti)?;
         Ok(found.is_some())
     }
 
@@ -315,7 +336,13 @@ pub struct SessionFilter<'a> {
 
 impl Store {
     /// A page of sessions, newest first, with how many there are in all (counted up to 10,000).
-    pub async fn sessions(&self, filter: &SessionFilter<'_>, limit: i64, offset: i64, now: Timestamp) -> Result<(Vec<Found>, i64)> {
+    pub async fn sessions(
+        &self,
+        filter: &SessionFilter<'_>,
+        limit: i64,
+        offset: i64,
+        now: Timestamp,
+    ) -> Result<(Vec<Found>, i64)> {
         macro_rules! matching {
             () => {
                 concat!(
@@ -329,16 +356,31 @@ impl Store {
             self.reader(),
             fetch_all as Found,
             concat!(
-                "SELECT ", columns!(), ", COALESCE(", live!(), ", FALSE) AS live, person.body AS person, person.updated_at AS person_updated_at",
-                matching!(), " ORDER BY s.id DESC LIMIT $6 OFFSET $7"
+                "SELECT ",
+                columns!(),
+                ", COALESCE(",
+                live!(),
+                ", FALSE) AS live, person.body AS person, person.updated_at AS person_updated_at",
+                matching!(),
+                " ORDER BY s.id DESC LIMIT $6 OFFSET $7"
             ),
-            filter.user_id, filter.client_id, filter.id, filter.active, now, limit, offset,
+            filter.user_id,
+            filter.client_id,
+            filter.id,
+            filter.active,
+            now,
+            limit,
+            offset,
         )?;
         let (total,) = sql!(
             self.reader(),
             fetch_one as (i64,),
             concat!("SELECT count(*) FROM (SELECT 1 AS one", matching!(), " LIMIT 10000) AS counted"),
-            filter.user_id, filter.client_id, filter.id, filter.active, now,
+            filter.user_id,
+            filter.client_id,
+            filter.id,
+            filter.active,
+            now,
         )?;
         Ok((rows, total))
     }

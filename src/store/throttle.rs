@@ -36,7 +36,8 @@ impl Store {
 
     /// Blocks a key until then.
     pub async fn block(&self, key: &[u8; 32], until: Timestamp) -> Result<()> {
-        sql!(self.writer(), execute, "UPDATE throttle SET blocked_until = $2 WHERE key = $1", key.as_slice(), until).map(drop)
+        sql!(self.writer(), execute, "UPDATE throttle SET blocked_until = $2 WHERE key = $1", key.as_slice(), until)
+            .map(drop)
     }
 
     /// Forgets the failures under a key.

@@ -1,8 +1,8 @@
 //! What sign-in and issuing need of clients, users and consents; the documents themselves are [`super::documents`]'s.
 
+use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::types::Json;
-use serde_json::Value;
 
 use super::{Result, Store, Tx};
 use crate::domain::client::Client;
@@ -36,7 +36,13 @@ impl Row {
 
     fn into_account(self) -> Account {
         let password = self.secret("password");
-        let user = User { id: self.id, active: self.active, epoch: self.epoch, updated_at: self.updated_at, body: self.body.0 };
+        let user = User {
+            id: self.id,
+            active: self.active,
+            epoch: self.epoch,
+            updated_at: self.updated_at,
+            body: self.body.0,
+        };
         Account { user, password }
     }
 }
@@ -52,7 +58,8 @@ impl Store {
         )?;
         row.map(|row| {
             let secret = row.secret("secret");
-            Client::from_document(&row.id, row.epoch, row.active, secret, row.body.0).map_err(|error| sqlx::Error::Decode(error.into()))
+            Client::from_document(&row.id, row.epoch, row.active, secret, row.body.0)
+                .map_err(|error| sqlx::Error::Decode(error.into()))
         })
         .transpose()
     }
@@ -129,7 +136,11 @@ impl Store {
             "SELECT body, deleted_at IS NULL FROM document WHERE kind = 'Grant' AND id = $1",
             &id,
         )?;
-        let before = existing.as_ref().filter(|(_, there)| *there).map(|(Json(body), _)| provided_scope(body)).unwrap_or_default();
+        let before = existing
+            .as_ref()
+            .filter(|(_, there)| *there)
+            .map(|(Json(body), _)| provided_scope(body))
+            .unwrap_or_default();
         let words: Vec<String> = before.union(scope).words().map(str::to_owned).collect();
         let body = serde_json::json!({
             "user": {"resourceType": "User", "id": user_id},
@@ -158,7 +169,8 @@ impl Store {
 
 fn provided_scope(body: &Value) -> Scope {
     let listed = body.get("provided-scope").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let written = body.get("scope").and_then(Value::as_str).unwrap_or_default().split(' ').filter(|word| !word.is_empty());
+    let written =
+        body.get("scope").and_then(Value::as_str).unwrap_or_default().split(' ').filter(|word| !word.is_empty());
     Scope::from_words(listed.chain(written))
 }
 
@@ -173,7 +185,8 @@ fn consent_id(user_id: &str, client_id: &str) -> [u8; 16] {
 impl Tx {
     /// Whether any document is there yet.
     pub async fn has_documents(&mut self) -> Result<bool> {
-        let found = sql!(self.conn(), fetch_optional as (String,), "SELECT id FROM document WHERE deleted_at IS NULL LIMIT 1")?;
+        let found =
+            sql!(self.conn(), fetch_optional as (String,), "SELECT id FROM document WHERE deleted_at IS NULL LIMIT 1")?;
         Ok(found.is_some())
     }
 }

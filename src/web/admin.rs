@@ -35,7 +35,11 @@ impl FromRequestParts<App> for Administrator {
 }
 
 async fn by_token(app: &App, text: &str) -> Result<Administrator, Response> {
-    let token = app.provider.access_token(text, app.clock.now()).await.map_err(|internal| protocol_error::internal_error(&internal))?;
+    let token = app
+        .provider
+        .access_token(text, app.clock.now())
+        .await
+        .map_err(|internal| protocol_error::internal_error(&internal))?;
     let token = token.ok_or_else(unauthorized)?;
     // The scope must still stand in the client's document and, where the token is a person's, belong to that person.
     let person = token.user.as_ref().is_none_or(|user| user.has_role(ADMIN));
@@ -66,12 +70,22 @@ fn may_administer(client: &Client) -> bool {
 }
 
 fn unauthorized() -> Response {
-    let outcome = Outcome::new(401, "login", "credentials of an administrator are needed: HTTP Basic, or a Bearer token with the scope admin");
+    let outcome = Outcome::new(
+        401,
+        "login",
+        "credentials of an administrator are needed: HTTP Basic, or a Bearer token with the scope admin",
+    );
     let mut response = rest::outcome(&outcome);
-    response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Basic realm=\"countersign\""));
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Basic realm=\"countersign\""));
     response
 }
 
 fn forbidden() -> Response {
-    rest::outcome(&Outcome::new(403, "forbidden", "Forbidden: these credentials do not carry the right to administer (scope admin)"))
+    rest::outcome(&Outcome::new(
+        403,
+        "forbidden",
+        "Forbidden: these credentials do not carry the right to administer (scope admin)",
+    ))
 }

@@ -10,7 +10,7 @@ use super::guard::RequestId;
 use super::page::see_other;
 use super::{App, consent, error_page, login};
 use crate::domain::internal::Internal;
-use crate::identity::login::{SignedIn, find};
+use crate::identity::login::SignedIn;
 use crate::oauth::Params;
 use crate::oauth::authorize::{AuthorizationRequest, Given, Rejected, Step};
 
@@ -35,7 +35,12 @@ pub(crate) async fn get(
 }
 
 /// `POST /oauth2/authorize` (Core §3.1.2.1)
-pub(crate) async fn post(State(app): State<App>, Extension(id): Extension<RequestId>, headers: HeaderMap, Body(params): Body) -> Response {
+pub(crate) async fn post(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    Body(params): Body,
+) -> Response {
     authorize(&app, &id, &headers, &params).await
 }
 
@@ -56,7 +61,11 @@ async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Para
 }
 
 /// The request, proven; or the answer that says why it is not sound, to whoever may be told.
-pub(crate) async fn sound_request(app: &App, id: &RequestId, params: &Params) -> Result<AuthorizationRequest, Response> {
+pub(crate) async fn sound_request(
+    app: &App,
+    id: &RequestId,
+    params: &Params,
+) -> Result<AuthorizationRequest, Response> {
     app.provider.authorization_request(params).await.map_err(|rejected| match rejected {
         Rejected::Page(why) => error_page::refused(app, id, &why),
         Rejected::Redirect(location) => see_other(&location),
@@ -65,18 +74,27 @@ pub(crate) async fn sound_request(app: &App, id: &RequestId, params: &Params) ->
 }
 
 /// Draws a step.
-pub(crate) fn draw(app: &App, headers: &HeaderMap, params: &Params, request: &AuthorizationRequest, login: Option<&SignedIn>, step: Step) -> Response {
+pub(crate) fn draw(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params,
+    request: &AuthorizationRequest,
+    login: Option<&SignedIn>,
+    step: Step,
+) -> Response {
     match (step, login) {
         (Step::Redirect(location), _) => see_other(&location),
         (Step::Consent(before), Some(login)) => consent::page(app, headers, params, request, login, &before),
-        (Step::SignIn | Step::Consent(_), _) => login::page(app, headers, params, Some(request), login::Told::default()),
+        (Step::SignIn | Step::Consent(_), _) => {
+            login::page(app, headers, params, Some(request), login::Told::default())
+        }
     }
 }
 
 /// The login of the browser's cookie.
 pub(crate) async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Option<SignedIn>, Internal> {
     match Cookie::Login.read(app, headers) {
-        Some(cookie) => find(app.provider.store(), &cookie, app.clock.now()).await,
+        Some(cookie) => app.provider.logins().find(&cookie, app.clock.now()).await,
         None => Ok(None),
     }
 }

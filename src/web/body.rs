@@ -21,10 +21,15 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         let content_type = media_type(request.headers());
         // RFC 6749 §2.3.1, RFC 6750 §2.3: neither credentials nor tokens belong in a URL.
         if request.uri().query().is_some_and(has_credentials) {
-            return Err(refused(&Refused::invalid_request("credentials, codes and tokens must be in the body, not in the URL")));
+            return Err(refused(&Refused::invalid_request(
+                "credentials, codes and tokens must be in the body, not in the URL",
+            )));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => (StatusCode::PAYLOAD_TOO_LARGE, refused(&Refused::invalid_request("the body is larger than 64 KiB"))).into_response(),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                (StatusCode::PAYLOAD_TOO_LARGE, refused(&Refused::invalid_request("the body is larger than 64 KiB")))
+                    .into_response()
+            }
             _ => refused(&Refused::invalid_request("the body could not be read")),
         })?;
         read(&content_type, &bytes).map(Self).map_err(|why| refused(&why))
@@ -35,14 +40,18 @@ fn read(content_type: &str, bytes: &[u8]) -> Result<Params, Refused> {
     let text = || std::str::from_utf8(bytes).map_err(|_| Refused::invalid_request("the body is not UTF-8"));
     match content_type {
         "application/x-www-form-urlencoded" => Params::from_form(bytes),
-        "application/json" | "application/fhir+json" => {
-            Params::from_object(format::json(text()?).map_err(|error| Refused::invalid_request(format!("the body is not JSON: {error}")))?)
-        }
-        "text/yaml" | "application/yaml" | "application/x-yaml" | "text/x-yaml" => {
-            Params::from_object(format::yaml(text()?).map_err(|error| Refused::invalid_request(format!("the body is not YAML: {error}")))?)
-        }
+        "application/json" | "application/fhir+json" => Params::from_object(
+            format::json(text()?)
+                .map_err(|error| Refused::invalid_request(format!("the body is not JSON: {error}")))?,
+        ),
+        "text/yaml" | "application/yaml" | "application/x-yaml" | "text/x-yaml" => Params::from_object(
+            format::yaml(text()?)
+                .map_err(|error| Refused::invalid_request(format!("the body is not YAML: {error}")))?,
+        ),
         "" if bytes.is_empty() => Ok(Params::default()),
-        _ => Err(Refused::invalid_request("Content-Type must be application/x-www-form-urlencoded, application/json or text/yaml")),
+        _ => Err(Refused::invalid_request(
+            "Content-Type must be application/x-www-form-urlencoded, application/json or text/yaml",
+        )),
     }
 }
 
@@ -70,6 +79,15 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn has_credentials(query: &str) -> bool {
-    let names = ["client_secret", "code", "refresh_token", "access_token", "token", "password", "code_verifier", "client_assertion"];
+    let names = [
+        "client_secret",
+        "code",
+        "refresh_token",
+        "access_token",
+        "token",
+        "password",
+        "code_verifier",
+        "client_assertion",
+    ];
     query.split('&').any(|pair| names.contains(&pair.split('=').next().unwrap_or_default()))
 }

@@ -21,7 +21,14 @@ use crate::oauth::authorize::{AuthorizationRequest, Given};
 const FORM: &str = "consent";
 
 /// The page. `before` is what the person has consented to already.
-pub(crate) fn page(app: &App, headers: &HeaderMap, params: &Params, request: &AuthorizationRequest, login: &SignedIn, before: &Scope) -> Response {
+pub(crate) fn page(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params,
+    request: &AuthorizationRequest,
+    login: &SignedIn,
+    before: &Scope,
+) -> Response {
     let query = params.to_query();
     let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
     let (csrf, cookie) = csrf::issue(app, headers, form, app.clock.now());
@@ -57,7 +64,9 @@ pub(crate) async fn post(
     Body(fields): Body,
 ) -> Response {
     let now = app.clock.now();
-    let params = match Params::from_form(query.unwrap_or_default().as_bytes()).and_then(|params| fields.refuse_repeated().map(|()| params)) {
+    let params = match Params::from_form(query.unwrap_or_default().as_bytes())
+        .and_then(|params| fields.refuse_repeated().map(|()| params))
+    {
         Ok(params) => params,
         Err(why) => return error_page::refused(&app, &id, &why),
     };

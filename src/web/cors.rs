@@ -3,7 +3,8 @@
 
 use axum::extract::OriginalUri;
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+    HeaderValue, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -28,7 +29,12 @@ pub(crate) async fn preflight(OriginalUri(uri): OriginalUri, headers: HeaderMap)
 }
 
 /// Lets the page of a client read the answer, where the client named by its id has registered the page's origin.
-pub(crate) async fn for_client(app: &App, headers: &HeaderMap, client_id: Option<&str>, mut response: Response) -> Response {
+pub(crate) async fn for_client(
+    app: &App,
+    headers: &HeaderMap,
+    client_id: Option<&str>,
+    mut response: Response,
+) -> Response {
     let Some(origin) = headers.get(ORIGIN) else { return response };
     response.headers_mut().append(VARY, HeaderValue::from_static("origin"));
     let Some(client_id) = client_id else { return response };
@@ -53,5 +59,8 @@ fn is_registered(client: &Client, origin: &str) -> bool {
         None => origin_of(entry).as_deref() == Some(origin),
     };
     client.document.allowed_origins.iter().any(listed)
-        || client.redirect_uris().iter().any(|uri| uri.as_str().starts_with("http") && origin_of(uri.as_str()).as_deref() == Some(origin))
+        || client
+            .redirect_uris()
+            .iter()
+            .any(|uri| uri.as_str().starts_with("http") && origin_of(uri.as_str()).as_deref() == Some(origin))
 }

@@ -39,7 +39,8 @@ pub struct Dev {
 /// The root page.
 pub(crate) fn home(app: &App, dev: &Dev) -> Response {
     let issuer = app.provider.issuer();
-    let client = |(id, secret, redirect_uris): (String, Option<String>, Vec<String>)| DemoClient { id, secret, redirect_uris };
+    let client =
+        |(id, secret, redirect_uris): (String, Option<String>, Vec<String>)| DemoClient { id, secret, redirect_uris };
     let user = |(name, password): (String, String)| DemoUser { name, password };
     let view = DevHome {
         layout: layout(app, Some("/")),
@@ -52,7 +53,10 @@ pub(crate) fn home(app: &App, dev: &Dev) -> Response {
         curl: dev.curl.clone(),
         admin_client_id: dev.admin.0.clone(),
         admin_client_secret: dev.admin.1.clone(),
-        endpoints: discovery::ENDPOINTS.iter().map(|(name, path)| ((*name).to_owned(), format!("{issuer}{path}"))).collect(),
+        endpoints: discovery::ENDPOINTS
+            .iter()
+            .map(|(name, path)| ((*name).to_owned(), format!("{issuer}{path}")))
+            .collect(),
     };
     Page::new(view).into_response()
 }
@@ -105,7 +109,8 @@ pub(crate) async fn callback(State(app): State<App>, headers: HeaderMap, RawQuer
         .with("redirect_uri", &callback_uri(&app))
         .with("code", params.text("code").unwrap_or_default())
         .with("code_verifier", verifier);
-    let request = TokenRequest { basic: None, params: &body, address: IpAddr::V4(Ipv4Addr::LOCALHOST), now: app.clock.now() };
+    let request =
+        TokenRequest { basic: None, params: &body, address: IpAddr::V4(Ipv4Addr::LOCALHOST), now: app.clock.now() };
     match app.provider.token(&request).await {
         Ok(tokens) => show(&app, &mut view, &tokens.0).await,
         Err(Failure::Refused(why)) => view.error = Some((why.code.as_str().to_owned(), why.description)),

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use axum::extract::State;
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use axum::http::StatusCode;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
+};
 use axum::response::{IntoResponse, Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use bytes::Bytes;
@@ -40,7 +42,10 @@ impl Document {
     fn new(value: &serde_json::Value) -> Self {
         let text = value.to_string();
         let etag = format!("\"{}\"", B64.encode(&Digest::of(text.as_bytes()).as_bytes()[..12]));
-        Self { body: Bytes::from(text), etag: HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"\"")) }
+        Self {
+            body: Bytes::from(text),
+            etag: HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
+        }
     }
 
     fn answer(&self, headers: &HeaderMap, caching: &'static str) -> Response {

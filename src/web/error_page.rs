@@ -61,7 +61,11 @@ pub(crate) fn start_again(app: &App, href: String) -> Response {
 
 /// What no route answers.
 pub(crate) async fn not_found(State(app): State<App>, request: Request) -> Response {
-    let accepts_html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+    let accepts_html = request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
     let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(|| RequestId(String::new()));
     if !accepts_html {
         let body = serde_json::json!({ "error": "not_found", "error_description": "there is nothing at this path" });

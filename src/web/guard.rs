@@ -2,8 +2,8 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, PRAGMA, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, PRAGMA, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use super::App;
 use crate::clock::monotonic_millis;
-use crate::domain::bearer::new_row_id;
+use crate::clock::new_row_id;
 
 /// The id of a request: in its answer, on its error page and in its log lines.
 #[derive(Clone, Debug)]
@@ -73,7 +73,10 @@ fn header_host(headers: &HeaderMap) -> Option<String> {
 
 fn is_our_host(app: &App, host: &str) -> bool {
     let host = host.to_ascii_lowercase();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host.as_str(), |(name, _)| name);
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host.as_str(), |(name, _)| name);
     let listed = app.reach.hosts.iter().any(|known| *known == host || known == name);
     listed || (app.reach.any_local_host && is_local(name))
 }

@@ -1,10 +1,10 @@
 //! `/healthz`: the process lives. `/readyz`: database and keys answer. Neither says more than that.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde_json::json;
 
 use super::App;
@@ -16,12 +16,9 @@ pub(crate) async fn live() -> Response {
 
 /// `GET /readyz`
 pub(crate) async fn ready(State(app): State<App>) -> Response {
-    let asked = async {
-        app.provider.store().ping().await?;
-        app.provider.registry().key_ring().await
-    };
-    match tokio::time::timeout(std::time::Duration::from_secs(2), asked).await {
+    match tokio::time::timeout(std::time::Duration::from_secs(2), app.provider.ready()).await {
         Ok(Ok(_)) => Json(json!({ "status": "ok" })).into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(json!({ "status": "unavailable" }))).into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(json!({ "status": "unavailable" })))
+            .into_response(),
     }
 }

@@ -13,7 +13,8 @@ use super::{App, dev};
 pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
     let json_only = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
     if json_only {
-        return axum::Json(serde_json::json!({ "name": "Countersign", "issuer": app.provider.issuer() })).into_response();
+        return axum::Json(serde_json::json!({ "name": "Countersign", "issuer": app.provider.issuer() }))
+            .into_response();
     }
     if let Some(dev) = &app.dev {
         return dev::home(&app, dev);

@@ -3,8 +3,8 @@
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE};
 use axum::http::StatusCode;
+use axum::http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 
 use super::authorize::signed_in;
@@ -16,7 +16,6 @@ use super::guard::RequestId;
 use super::page::{Page, host, layout, see_other};
 use super::pages::{Login, SignedIn};
 use super::{App, error_page};
-use crate::identity::login;
 use crate::identity::sign_in::{Attempt, Refused};
 use crate::oauth::Params;
 use crate::oauth::authorize::{AuthorizationRequest, after_sign_in};
@@ -33,11 +32,18 @@ pub(crate) struct Told<'a> {
 }
 
 /// The page.
-pub(crate) fn page(app: &App, headers: &HeaderMap, params: &Params, request: Option<&AuthorizationRequest>, told: Told<'_>) -> Response {
+pub(crate) fn page(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params,
+    request: Option<&AuthorizationRequest>,
+    told: Told<'_>,
+) -> Response {
     let query = params.to_query();
     let (csrf, cookie) = csrf::issue(app, headers, Form { name: FORM, login: "", subject: &query }, app.clock.now());
     let document = request.map(|request| &request.client.document);
-    let username = told.username.or_else(|| request.and_then(|request| request.login_hint.as_deref())).unwrap_or_default();
+    let username =
+        told.username.or_else(|| request.and_then(|request| request.login_hint.as_deref())).unwrap_or_default();
     let view = Login {
         layout: layout(app, None),
         action: app.href(&with_query("/login", &query)),
@@ -63,7 +69,12 @@ pub(crate) fn page(app: &App, headers: &HeaderMap, params: &Params, request: Opt
 }
 
 /// `GET /login`: with the parameters of an authorization request, its login page; without, who is signed in.
-pub(crate) async fn get(State(app): State<App>, Extension(id): Extension<RequestId>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn get(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let params = match Params::from_form(query.unwrap_or_default().as_bytes()) {
         Ok(params) => params,
         Err(why) => return error_page::refused(&app, &id, &why),
@@ -77,7 +88,12 @@ pub(crate) async fn get(State(app): State<App>, Extension(id): Extension<Request
         (Some(login), None) => {
             let form = Form { name: super::logout::FORM, login: &login.id.to_string(), subject: "" };
             let (csrf, cookie) = csrf::issue(&app, &headers, form, app.clock.now());
-            let view = SignedIn { layout: layout(&app, Some("/")), user_label: login.user.label().to_owned(), action: app.href("/oauth2/logout"), csrf };
+            let view = SignedIn {
+                layout: layout(&app, Some("/")),
+                user_label: login.user.label().to_owned(),
+                action: app.href("/oauth2/logout"),
+                csrf,
+            };
             Page::new(view).cookie(cookie).into_response()
         }
         (None, None) => page(&app, &headers, &params, None, Told::default()),
@@ -98,7 +114,9 @@ pub(crate) async fn post(
     Body(fields): Body,
 ) -> Response {
     let now = app.clock.now();
-    let params = match Params::from_form(query.unwrap_or_default().as_bytes()).and_then(|params| fields.refuse_repeated().map(|()| params)) {
+    let params = match Params::from_form(query.unwrap_or_default().as_bytes())
+        .and_then(|params| fields.refuse_repeated().map(|()| params))
+    {
         Ok(params) => params,
         Err(why) => return error_page::refused(&app, &id, &why),
     };
@@ -131,9 +149,9 @@ pub(crate) async fn post(
     // A new id at every sign-in; the login that the browser had until now ends.
     let started = async {
         if let Some(previous) = signed_in(&app, &headers).await? {
-            login::end(app.provider.store(), previous.id, now).await?;
+            app.provider.logins().end(previous.id, now).await?;
         }
-        login::start(app.provider.store(), &user, now).await
+        app.provider.logins().start(&user, now).await
     };
     let (cookie, started) = match started.await {
         Ok(started) => started,
@@ -148,13 +166,19 @@ pub(crate) async fn post(
 
 fn told<'a>(refused: &Refused, username: &'a str) -> Told<'a> {
     let (status, error, wait) = match refused {
-        Refused::Throttled(seconds) => {
-            (StatusCode::TOO_MANY_REQUESTS, format!("Too many failed attempts. Try again in {}.", duration(*seconds)), Some(*seconds))
+        Refused::Throttled(seconds) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("Too many failed attempts. Try again in {}.", duration(*seconds)),
+            Some(*seconds),
+        ),
+        Refused::Inactive => {
+            (StatusCode::FORBIDDEN, "This account is switched off. Ask whoever runs this server.".into(), None)
         }
-        Refused::Inactive => (StatusCode::FORBIDDEN, "This account is switched off. Ask whoever runs this server.".into(), None),
-        Refused::SecondFactor => {
-            (StatusCode::FORBIDDEN, "This account asks for a second factor, which this server cannot ask for yet.".into(), None)
-        }
+        Refused::SecondFactor => (
+            StatusCode::FORBIDDEN,
+            "This account asks for a second factor, which this server cannot ask for yet.".into(),
+            None,
+        ),
         _ => (StatusCode::FORBIDDEN, "Wrong user name or password.".into(), None),
     };
     Told { status, error: Some(error), username: Some(username), wait }

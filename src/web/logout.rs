@@ -14,7 +14,6 @@ use super::guard::RequestId;
 use super::page::{Page, layout, see_other};
 use super::pages::{LogoutConfirm, SignedOut};
 use super::{App, error_page};
-use crate::identity::login;
 use crate::oauth::Params;
 
 /// The name of the confirmation form.
@@ -41,7 +40,12 @@ pub(crate) async fn get(
 }
 
 /// `POST /oauth2/logout`: a client's request, or our own form.
-pub(crate) async fn post(State(app): State<App>, Extension(id): Extension<RequestId>, headers: HeaderMap, Body(params): Body) -> Response {
+pub(crate) async fn post(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    Body(params): Body,
+) -> Response {
     answer(&app, &id, &headers, &params).await
 }
 
@@ -75,7 +79,7 @@ async fn answer(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params)
             }
             return page.into_response();
         }
-        if let Err(internal) = login::end(app.provider.store(), login.id, now).await {
+        if let Err(internal) = app.provider.logins().end(login.id, now).await {
             return error_page::internal_error(app, id, &internal);
         }
         tracing::info!(event = "logout", user = %login.user.id, session = %login.id);

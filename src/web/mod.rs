@@ -86,7 +86,14 @@ pub struct Reach {
 
 impl App {
     /// Puts an application together.
-    pub fn new(provider: Provider, documents: Documents, clock: Clock, reach: Reach, dev: Option<dev::Dev>, master: &MasterKey) -> Self {
+    pub fn new(
+        provider: Provider,
+        documents: Documents,
+        clock: Clock,
+        reach: Reach,
+        dev: Option<dev::Dev>,
+        master: &MasterKey,
+    ) -> Self {
         Self(Arc::new(Inner {
             discovery: discovery::Prebuilt::new(&provider),
             cookie_tag: cookies::tag(provider.issuer()),

@@ -1,8 +1,8 @@
 //! A rendered page with the headers it needs.
 
 use askama::Template;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, SET_COOKIE};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
@@ -89,9 +89,11 @@ fn origin(uri: &str) -> Option<String> {
 
 /// Host (and port) of a URI, for people.
 pub(crate) fn host(uri: &str) -> String {
-    Url::parse(uri).ok().and_then(|url| {
-        let host = url.host_str()?.to_owned();
-        Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
-    })
-    .unwrap_or_else(|| uri.split(':').next().unwrap_or(uri).to_owned())
+    Url::parse(uri)
+        .ok()
+        .and_then(|url| {
+            let host = url.host_str()?.to_owned();
+            Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
+        })
+        .unwrap_or_else(|| uri.split(':').next().unwrap_or(uri).to_owned())
 }

@@ -44,7 +44,8 @@ pub(crate) fn failed(failure: Failure) -> Response {
 pub(crate) fn internal_error(internal: &Internal) -> Response {
     let (status, headers) = unavailable(internal);
     let code = if status == StatusCode::SERVICE_UNAVAILABLE { "temporarily_unavailable" } else { "server_error" };
-    (status, headers, Json(json!({ "error": code, "error_description": "the server could not answer; see its log" }))).into_response()
+    (status, headers, Json(json!({ "error": code, "error_description": "the server could not answer; see its log" })))
+        .into_response()
 }
 
 /// Logs a fault and tells which status and headers it is answered with.
@@ -52,7 +53,9 @@ pub(crate) fn unavailable(internal: &Internal) -> (StatusCode, HeaderMap) {
     let mut headers = HeaderMap::new();
     let passing = match internal {
         Internal::Busy => true,
-        Internal::Failed(error) => error.downcast_ref::<crate::oauth::StoreError>().is_some_and(crate::oauth::is_passing),
+        Internal::Failed(error) => {
+            error.downcast_ref::<crate::oauth::StoreError>().is_some_and(crate::oauth::is_passing)
+        }
     };
     tracing::error!(error = %internal, passing, "internal error");
     if passing {
@@ -67,7 +70,11 @@ pub(crate) fn unavailable(internal: &Internal) -> (StatusCode, HeaderMap) {
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a handler panicked");
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "error": "server_error", "error_description": "the server could not answer; see its log" }))).into_response()
+    (
+        StatusCode::INTERNAL_SERVER_ERROR,
+        Json(json!({ "error": "server_error", "error_description": "the server could not answer; see its log" })),
+    )
+        .into_response()
 }
 
 /// RFC 6750 §3: the challenge of a request without a token, or with one that will not do.
@@ -76,7 +83,11 @@ pub(crate) fn bearer_challenge(why: Option<&Refused>) -> Response {
         return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer realm=\"countersign\"")]).into_response();
     };
     let mut response = refused(why);
-    let challenge = format!("Bearer realm=\"countersign\", error=\"{}\", error_description=\"{}\"", why.code.as_str(), why.description);
+    let challenge = format!(
+        "Bearer realm=\"countersign\", error=\"{}\", error_description=\"{}\"",
+        why.code.as_str(),
+        why.description
+    );
     if let Ok(value) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }

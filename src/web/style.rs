@@ -15,5 +15,6 @@ pub(crate) async fn get(Path(file): Path<String>) -> Response {
     if PATH.strip_prefix("/static/") != Some(&file) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=31536000, immutable")], CSS).into_response()
+    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=31536000, immutable")], CSS)
+        .into_response()
 }

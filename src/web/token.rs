@@ -11,7 +11,12 @@ use super::{App, cors, protocol_error};
 use crate::oauth::token::TokenRequest;
 
 /// Answers a token request.
-pub(crate) async fn post(State(app): State<App>, ClientAddress(address): ClientAddress, headers: HeaderMap, Body(params): Body) -> Response {
+pub(crate) async fn post(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    Body(params): Body,
+) -> Response {
     let basic = match basic(&headers) {
         Ok(basic) => basic,
         Err(why) => return protocol_error::refused(&why),

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::header::{ACCEPT, AUTHORIZATION};
 use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, AUTHORIZATION};
 use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, bearer, media_type};
@@ -26,8 +26,12 @@ pub(crate) async fn post(State(app): State<App>, request: Request) -> Response {
         Err(response) => return response,
     };
     match (params.text("access_token"), headers.contains_key(AUTHORIZATION)) {
-        _ if params.is_repeated("access_token") => protocol_error::refused(&Refused::invalid_request("access_token occurs more than once")),
-        (Some(_), true) => protocol_error::refused(&Refused::invalid_request("the token is in the header and in the body; send it once")),
+        _ if params.is_repeated("access_token") => {
+            protocol_error::refused(&Refused::invalid_request("access_token occurs more than once"))
+        }
+        (Some(_), true) => protocol_error::refused(&Refused::invalid_request(
+            "the token is in the header and in the body; send it once",
+        )),
         (Some(token), false) => answer(&app, &headers, Some(token)).await,
         (None, _) => answer(&app, &headers, bearer(&headers)).await,
     }
@@ -44,8 +48,12 @@ async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response
         Err(internal) => return protocol_error::internal_error(&internal),
     };
     // Aidbox's shape is asked for by Aidbox's media type.
-    let fhir = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("application/fhir+json"));
-    let claims = if fhir { userinfo::document(&token) } else { userinfo::claims(&token).map(serde_json::Value::Object) };
+    let fhir = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/fhir+json"));
+    let claims =
+        if fhir { userinfo::document(&token) } else { userinfo::claims(&token).map(serde_json::Value::Object) };
     let response = match claims {
         Ok(claims) => Json(claims).into_response(),
         Err(why) => protocol_error::bearer_challenge(Some(&why)),

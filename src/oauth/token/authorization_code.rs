@@ -2,7 +2,8 @@
 
 use super::issue::{Minting, TokenResponse, opaque_token};
 use super::{TokenRequest, scope_for_user};
-use crate::domain::bearer::{Bearer, Kind, new_row_id};
+use crate::clock::new_row_id;
+use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::scope::Scope;
@@ -20,7 +21,9 @@ impl Provider {
         let verifier = match params.text("code_verifier") {
             None => None,
             Some(text) => Some(CodeVerifier::parse(text).ok_or_else(|| {
-                Refused::invalid_grant("code_verifier must be 43 to 128 letters, digits, - . _ or ~ (RFC 7636 section 4.1)")
+                Refused::invalid_grant(
+                    "code_verifier must be 43 to 128 letters, digits, - . _ or ~ (RFC 7636 section 4.1)",
+                )
             })?),
         };
         let challenge = verifier.map(|verifier| verifier.challenge());
@@ -53,7 +56,8 @@ impl Provider {
         let Some(redeemed) = self.store.redeem_code(&redemption).await? else {
             return Err(self.why_not(&code, client, &redemption).await?.into());
         };
-        let Redeemed { code, person_active: true, refreshable, person: Some(person), person_updated_at } = redeemed else {
+        let Redeemed { code, person_active: true, refreshable, person: Some(person), person_updated_at } = redeemed
+        else {
             return Err(Refused::invalid_grant("User is inactive").into());
         };
         let user = User {
@@ -87,7 +91,8 @@ impl Provider {
     async fn why_not(&self, presented: &Bearer, client: &Client, r: &Redemption<'_>) -> Result<Refused, Failure> {
         let Some(code) = self.store.code(presented.id()).await? else { return Ok(no_such_code()) };
         // A guess at the secret part, or another client: neither learns whether the code exists, nor burns it.
-        if !presented.digest().matches(&code.digest) || code.client_id != client.id || code.client_epoch != client.epoch {
+        if !presented.digest().matches(&code.digest) || code.client_id != client.id || code.client_epoch != client.epoch
+        {
             return Ok(no_such_code());
         }
         if let Some(mismatch) = mismatch(&code, r) {
@@ -107,10 +112,14 @@ impl Provider {
 fn mismatch(code: &Code, r: &Redemption<'_>) -> Option<Refused> {
     let refused = match (r.redirect_uri, r.code_challenge, code.code_challenge.as_deref()) {
         (Some(uri), ..) if uri != code.redirect_uri => "redirect_uri is not the one of the authorization request",
-        (None, ..) if code.redirect_required => "redirect_uri is missing; it was sent with the authorization request and must be repeated",
+        (None, ..) if code.redirect_required => {
+            "redirect_uri is missing; it was sent with the authorization request and must be repeated"
+        }
         (_, None, Some(_)) => "code_verifier is missing; the authorization request had a code_challenge",
         (_, Some(_), None) => "code_verifier was sent, but the authorization request had no code_challenge",
-        (_, Some(sent), Some(kept)) if sent != kept => "code_verifier does not fit the code_challenge of the authorization request",
+        (_, Some(sent), Some(kept)) if sent != kept => {
+            "code_verifier does not fit the code_challenge of the authorization request"
+        }
         _ => return None,
     };
     Some(Refused::invalid_grant(refused))

@@ -2,7 +2,8 @@
 
 use super::issue::{Minting, TokenResponse, opaque_token};
 use super::{TokenRequest, requested_scope};
-use crate::domain::bearer::{Bearer, new_row_id};
+use crate::clock::new_row_id;
+use crate::domain::bearer::Bearer;
 use crate::domain::client::{Client, GrantType};
 use crate::oauth::{ErrorCode, Failure, Provider, Refused};
 use crate::store::sessions::Session;
@@ -14,7 +15,9 @@ impl Provider {
         let proven = self.client_for(request, GRANT).await?;
         if !proven.with_secret {
             // RFC 6749 §4.4: the grant is for confidential clients only.
-            return Err(Refused::new(ErrorCode::UnauthorizedClient, "client_credentials needs a client with a secret").into());
+            return Err(
+                Refused::new(ErrorCode::UnauthorizedClient, "client_credentials needs a client with a secret").into()
+            );
         }
         let (client, now) = (&*proven.client, request.now);
         let scope = requested_scope(client, request.params.text("scope"))?;
@@ -24,7 +27,9 @@ impl Provider {
         let lifetimes = self.lifetimes(flow, now);
         let opaque = opaque_token(flow, id);
         if let Some(token) = &opaque {
-            self.store.insert_session(&session(client, token, &scope.to_string(), &audience.join(" "), lifetimes.access, now)).await?;
+            self.store
+                .insert_session(&session(client, token, &scope.to_string(), &audience.join(" "), lifetimes.access, now))
+                .await?;
         }
         tracing::debug!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, session = %id);
         let minting = Minting {

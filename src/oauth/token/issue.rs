@@ -64,7 +64,8 @@ pub struct Minting<'a> {
 impl Provider {
     /// The lifetimes that a flow's settings give to what is issued now.
     pub(super) fn lifetimes(&self, flow: &Flow, now: Timestamp) -> Lifetimes {
-        let access = flow.access_token_expiration.filter(|life| *life > 0).unwrap_or(self.rules.access_token_expiration);
+        let access =
+            flow.access_token_expiration.filter(|life| *life > 0).unwrap_or(self.rules.access_token_expiration);
         let refresh_limit = self.rules.max_refresh_token_expiration.map(|cap| now.plus(cap));
         let idle = flow.refresh_token_expiration.filter(|life| *life > 0).map(|life| now.plus(life));
         let refresh = match (idle, refresh_limit) {
@@ -99,7 +100,10 @@ impl Provider {
         if let Some(refresh) = m.refresh {
             answer.insert("refresh_token".into(), refresh.reveal().into());
         }
-        answer.insert("scope".into(), m.scope.to_string().into());
+        // An empty scope has no spelling (RFC 6749 §3.3).
+        if !m.scope.is_empty() {
+            answer.insert("scope".into(), m.scope.to_string().into());
+        }
         if let Some(userinfo) = m.user.and_then(|user| userinfo::in_token_response(m.client, user, m.scope)) {
             answer.insert("userinfo".into(), userinfo);
         }
@@ -116,7 +120,9 @@ impl Provider {
         claims.insert("iat".into(), m.issued_at.0.into());
         claims.insert("jti".into(), m.id.to_string().into());
         claims.insert("client_id".into(), m.client.id.as_str().into());
-        claims.insert("scope".into(), m.scope.to_string().into());
+        if !m.scope.is_empty() {
+            claims.insert("scope".into(), m.scope.to_string().into());
+        }
         match m.auth_time {
             Some(auth_time) => claims.insert("auth_time".into(), auth_time.0.into()),
             // Without a row, the token itself says which incarnation of the client it was issued to.
@@ -145,7 +151,13 @@ impl Provider {
         self.sign(alg, "JWT", &claims, now).await
     }
 
-    async fn sign(&self, alg: &str, typ: &str, claims: &Map<String, Value>, now: Timestamp) -> Result<String, Internal> {
+    async fn sign(
+        &self,
+        alg: &str,
+        typ: &str,
+        claims: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<String, Internal> {
         let ring = self.registry.key_ring().await?;
         let key = ring.signing(alg, now).ok_or_else(|| NoKey(alg.to_owned()))?;
         key.sign(typ, claims).await

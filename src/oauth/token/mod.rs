@@ -72,7 +72,9 @@ pub fn requested_scope(client: &Client, text: Option<&str>) -> Result<Scope, Ref
             None => word != ADMIN,
         };
         if !listed {
-            return Err(invalid(format!("the client may not ask for the scope {word}; add it to the scope list of its document")));
+            return Err(invalid(format!(
+                "the client may not ask for the scope {word}; add it to the scope list of its document"
+            )));
         }
     }
     Ok(requested)

@@ -2,7 +2,8 @@
 
 use super::issue::{Minting, TokenResponse, opaque_token};
 use super::{TokenRequest, requested_scope, scope_for_user};
-use crate::domain::bearer::{Bearer, Kind, new_row_id};
+use crate::clock::new_row_id;
+use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::GrantType;
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
 use crate::identity::sign_in::{Attempt, Refused as NotSignedIn};
@@ -15,7 +16,8 @@ impl Provider {
     pub(super) async fn password(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
         let (params, now) = (request.params, request.now);
         if !self.rules.password_grant {
-            let text = "the password grant is off on this server; its operator can turn it on with --allow-grant password";
+            let text =
+                "the password grant is off on this server; its operator can turn it on with --allow-grant password";
             return Err(Refused::new(ErrorCode::UnsupportedGrantType, text).into());
         }
         let proven = self.client_for(request, GRANT).await?;
@@ -90,12 +92,16 @@ fn refused(why: NotSignedIn) -> Failure {
     match why {
         NotSignedIn::WrongCredentials => Refused::invalid_grant("wrong user name or password").into(),
         NotSignedIn::Throttled(seconds) => {
-            let mut refused = Refused::invalid_grant(format!("too many failed sign-ins; try again in {seconds} seconds"));
+            let mut refused =
+                Refused::invalid_grant(format!("too many failed sign-ins; try again in {seconds} seconds"));
             refused.retry_after = Some(seconds);
             refused.into()
         }
         NotSignedIn::Inactive => Refused::invalid_grant("User is inactive").into(),
-        NotSignedIn::SecondFactor => Refused::invalid_grant("this user signs in with a second factor, which the password grant cannot ask for").into(),
+        NotSignedIn::SecondFactor => {
+            Refused::invalid_grant("this user signs in with a second factor, which the password grant cannot ask for")
+                .into()
+        }
         NotSignedIn::Internal(internal) => Failure::Internal(internal),
     }
 }

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::issue::{Minting, TokenResponse};
 use super::{TokenRequest, requested_scope, scope_for_user};
-use crate::domain::bearer::{Bearer, Kind, new_row_id};
+use crate::clock::new_row_id;
+use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
@@ -19,7 +20,8 @@ use crate::store::sessions::{Found, Rotation, Session};
 
 impl Provider {
     pub(super) async fn refresh_token(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
-        let proven = self.authenticate_client(request.basic, request.params, Some(GrantType::AuthorizationCode)).await?;
+        let proven =
+            self.authenticate_client(request.basic, request.params, Some(GrantType::AuthorizationCode)).await?;
         let (client, now) = (&*proven.client, request.now);
         let presented = request.params.required("refresh_token")?;
         let presented = Bearer::parse(Kind::RefreshToken, presented).ok_or_else(no_such_token)?;
@@ -57,7 +59,13 @@ impl Provider {
     }
 
     /// A token that is spent, expired or was never ours: the same successor again, the end of the family, or a plain no.
-    async fn retried(&self, presented: &Bearer, client: &Client, grant: GrantType, now: Timestamp) -> Result<TokenResponse, Failure> {
+    async fn retried(
+        &self,
+        presented: &Bearer,
+        client: &Client,
+        grant: GrantType,
+        now: Timestamp,
+    ) -> Result<TokenResponse, Failure> {
         let Some(found) = self.store.session(presented.id()).await? else { return Err(no_such_token().into()) };
         let session = &found.session;
         let genuine = session.refresh_digest.as_deref().is_some_and(|stored| presented.digest().matches(stored));
@@ -88,7 +96,14 @@ impl Provider {
         Err(Refused::invalid_grant("the refresh token was used before; the tokens of this session are revoked").into())
     }
 
-    async fn answer(&self, client: &Client, grant: GrantType, made: Found, next: &Next, now: Timestamp) -> Result<TokenResponse, Failure> {
+    async fn answer(
+        &self,
+        client: &Client,
+        grant: GrantType,
+        made: Found,
+        next: &Next,
+        now: Timestamp,
+    ) -> Result<TokenResponse, Failure> {
         let Found { session, person, person_updated_at, .. } = made;
         let user = person.zip(session.user_id.clone()).map(|(body, id)| User {
             id,
@@ -129,7 +144,11 @@ impl Provider {
 
     /// The settings that a refresh goes by: those of the code flow, or of the password grant for a client that has only that.
     fn grant_of(&self, client: &Client) -> GrantType {
-        if client.allows(GrantType::AuthorizationCode) || !self.rules.password_grant { GrantType::AuthorizationCode } else { GrantType::Password }
+        if client.allows(GrantType::AuthorizationCode) || !self.rules.password_grant {
+            GrantType::AuthorizationCode
+        } else {
+            GrantType::Password
+        }
     }
 
     /// RFC 6749 §6: a refresh may ask for less than was granted. For more only where the client's document says so, and then

@@ -41,7 +41,8 @@ async fn answer(app: &App, asked: &Asked) -> Result<Reply, Problem> {
         return Err(Outcome::new(422, "invalid", "Bundle.type must be transaction or batch").into());
     }
     let entries = document.get("entry").and_then(Value::as_array).cloned().unwrap_or_default();
-    let changes: Vec<Result<Change, Outcome>> = entries.iter().enumerate().map(|(index, entry)| read(index, entry)).collect();
+    let changes: Vec<Result<Change, Outcome>> =
+        entries.iter().enumerate().map(|(index, entry)| read(index, entry)).collect();
     let together = write(app, changes.iter().cloned().collect::<Result<Vec<_>, _>>()).await;
     let entries = match together {
         Ok(written) => written.iter().map(|one| made(app, one, asked.mount)).collect(),

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use super::App;
 use super::admin::Administrator;
 pub(crate) use batch::{bundle, put_many};
-pub(crate) use reply::outcome;
 use reply::Reply;
+pub(crate) use reply::outcome;
 use request::{Asked, Path2};
 pub(crate) use sessions::search as search_sessions;
 
@@ -62,12 +62,16 @@ pub(crate) async fn item(State(app): State<App>, _: Administrator, asked: Asked)
     };
     let id = id.clone();
     let answered = match asked.method {
-        Method::GET | Method::HEAD => app.documents.read(kind, &id).await.map(|row| Reply::document(StatusCode::OK, &row, asked.mount)),
+        Method::GET | Method::HEAD => {
+            app.documents.read(kind, &id).await.map(|row| Reply::document(StatusCode::OK, &row, asked.mount))
+        }
         Method::PUT => match asked.document() {
             Ok(document) => change(&app, Change::Put(kind, id, document), &asked).await,
             Err(why) => Err(why.into()),
         },
-        Method::PATCH => match asked.document().and_then(|document| Ok((PatchMethod::of(&asked.media_type, asked.parameter("_method"), &document)?, document))) {
+        Method::PATCH => match asked.document().and_then(|document| {
+            Ok((PatchMethod::of(&asked.media_type, asked.parameter("_method"), &document)?, document))
+        }) {
             Ok((method, document)) => change(&app, Change::Patch(kind, id, method, document), &asked).await,
             Err(why) => Err(why.into()),
         },
@@ -96,10 +100,14 @@ async fn change(app: &App, change: Change, asked: &Asked) -> Result<Reply, Probl
     match written {
         Ok(_) if deletes && asked.parameter("_no-content") == Some("true") => Ok(Reply::empty()),
         // Deleting what is not there any more is done already.
-        Err(Problem::Outcome(outcome)) if deletes && matches!(outcome.status, 404 | 410) && asked.precondition.if_match.is_none() => match outcome.status {
-            404 => Err(outcome.into()),
-            _ => Ok(Reply::empty()),
-        },
+        Err(Problem::Outcome(outcome))
+            if deletes && matches!(outcome.status, 404 | 410) && asked.precondition.if_match.is_none() =>
+        {
+            match outcome.status {
+                404 => Err(outcome.into()),
+                _ => Ok(Reply::empty()),
+            }
+        }
         other => other.map(|written| written_reply(app, &written, asked.mount)),
     }
 }
@@ -171,7 +179,9 @@ fn searchset(app: &App, kind: &str, mount: Mount, resources: Vec<Value>, total: 
 /// Only the members asked for, with what makes it a resource.
 fn elements(mut resource: Value, wanted: &[String]) -> Value {
     if let Some(members) = resource.as_object_mut().filter(|_| !wanted.is_empty()) {
-        members.retain(|name, _| matches!(name.as_str(), "resourceType" | "id" | "meta") || wanted.iter().any(|one| one == name));
+        members.retain(|name, _| {
+            matches!(name.as_str(), "resourceType" | "id" | "meta") || wanted.iter().any(|one| one == name)
+        });
     }
     resource
 }

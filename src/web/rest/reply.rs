@@ -1,12 +1,11 @@
 //! Answers of the REST surface, in JSON or YAML.
 
-use axum::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use crate::resources::{Mount, Outcome, Problem, format, render};
-use crate::store::documents::Row;
+use crate::resources::{Mount, Outcome, Problem, Row, format, render};
 use crate::web::protocol_error;
 
 /// What to answer.
@@ -58,7 +57,10 @@ impl Encoding {
             Self::Yaml => ("text/yaml; charset=utf-8", format::to_yaml(value)),
             Self::Json { pretty } => {
                 let text = if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-                (if mount == Mount::Fhir { "application/fhir+json" } else { "application/json" }, text.unwrap_or_default())
+                (
+                    if mount == Mount::Fhir { "application/fhir+json" } else { "application/json" },
+                    text.unwrap_or_default(),
+                )
             }
         }
     }

@@ -36,7 +36,9 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let mut path = Path2 { kind: String::new(), id: String::new() };
-        if let Ok(params) = <RawPathParams as axum::extract::FromRequestParts<S>>::from_request_parts(&mut parts, state).await {
+        if let Ok(params) =
+            <RawPathParams as axum::extract::FromRequestParts<S>>::from_request_parts(&mut parts, state).await
+        {
             for (name, value) in &params {
                 match name {
                     "kind" => value.clone_into(&mut path.kind),
@@ -45,18 +47,31 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
                 }
             }
         }
-        let uri = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |original| original.0.clone());
+        let uri =
+            parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |original| original.0.clone());
         let mount = if uri.path().split('/').any(|segment| segment == "fhir") { Mount::Fhir } else { Mount::Aidbox };
         let refuse = |status, text: String| reply::outcome(&Outcome::new(status, "invalid", text));
         let parameters = pairs(parts.uri.query().unwrap_or_default()).map_err(|why| refuse(400, why))?;
         let headers = parts.headers.clone();
-        let encoding = Encoding::asked(accept(&headers), parameters.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str()))
-            .pretty(parameters.iter().any(|(name, value)| name == "_pretty" && value == "true"));
+        let encoding = Encoding::asked(
+            accept(&headers),
+            parameters.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str()),
+        )
+        .pretty(parameters.iter().any(|(name, value)| name == "_pretty" && value == "true"));
         let method = parts.method.clone();
-        let body = Bytes::from_request(Request::from_parts(parts, body), state)
-            .await
-            .map_err(|rejection| refuse(rejection.status().as_u16(), "the body is too large or could not be read".into()))?;
-        Ok(Self { method, path, mount, parameters, precondition: precondition(&headers), media_type: media_type(&headers), encoding, body })
+        let body = Bytes::from_request(Request::from_parts(parts, body), state).await.map_err(|rejection| {
+            refuse(rejection.status().as_u16(), "the body is too large or could not be read".into())
+        })?;
+        Ok(Self {
+            method,
+            path,
+            mount,
+            parameters,
+            precondition: precondition(&headers),
+            media_type: media_type(&headers),
+            encoding,
+            body,
+        })
     }
 }
 
@@ -74,10 +89,18 @@ impl Asked {
             "text/yaml" | "application/yaml" | "application/x-yaml" | "text/x-yaml" => {
                 format::yaml(text).map_err(|error| unreadable(format!("the body is not YAML: {error}")))
             }
-            "" | "application/json" | "application/fhir+json" | "application/merge-patch+json" | "application/json-patch+json" => {
+            ""
+            | "application/json"
+            | "application/fhir+json"
+            | "application/merge-patch+json"
+            | "application/json-patch+json" => {
                 format::json(text).map_err(|error| unreadable(format!("the body is not JSON: {error}")))
             }
-            other => Err(Outcome::new(415, "not-supported", format!("Content-Type {other} is not supported; use application/json or text/yaml"))),
+            other => Err(Outcome::new(
+                415,
+                "not-supported",
+                format!("Content-Type {other} is not supported; use application/json or text/yaml"),
+            )),
         }
     }
 

@@ -117,7 +117,9 @@ impl Page {
         let action = self.attribute("form", "action").unwrap_or_else(|| panic!("no form: {self:?}"));
         let html = Html::parse_document(&self.html);
         let hidden = Selector::parse("form input[type=hidden]").unwrap();
-        let fields = html.select(&hidden).filter_map(|input| Some((input.attr("name")?.to_owned(), input.attr("value")?.to_owned())));
+        let fields = html
+            .select(&hidden)
+            .filter_map(|input| Some((input.attr("name")?.to_owned(), input.attr("value")?.to_owned())));
         (action, fields.collect())
     }
 

@@ -54,7 +54,9 @@ impl Server {
             }
         };
         change(&mut settings);
-        let instance = Instance::start(settings.clone(), Clock::default()).await.unwrap_or_else(|error| panic!("the server does not start: {error}"));
+        let instance = Instance::start(settings.clone(), Clock::default())
+            .await
+            .unwrap_or_else(|error| panic!("the server does not start: {error}"));
         let http = client(instance.address);
         Self { instance, settings, http, schema, file: None }
     }
@@ -63,7 +65,9 @@ impl Server {
     pub(crate) async fn another_node(&self) -> Self {
         let mut settings = self.settings.clone();
         settings.issuer = Some(countersign::config::Issuer::parse(&self.instance.issuer).unwrap());
-        let instance = Instance::start(settings.clone(), self.instance.clock.clone()).await.unwrap_or_else(|error| panic!("the node does not start: {error}"));
+        let instance = Instance::start(settings.clone(), self.instance.clock.clone())
+            .await
+            .unwrap_or_else(|error| panic!("the node does not start: {error}"));
         let address = instance.address;
         Self { instance, settings, http: client(address), schema: None, file: None }
     }
@@ -72,7 +76,8 @@ impl Server {
     pub(crate) async fn on_a_file() -> Self {
         let file = std::env::temp_dir().join(format!("countersign-{}.db", uuid::Uuid::new_v4()));
         let path = file.clone();
-        let mut server = Self::start_with(Database::Sqlite, |settings| settings.database_url = DatabaseUrl::SqliteFile(path)).await;
+        let mut server =
+            Self::start_with(Database::Sqlite, |settings| settings.database_url = DatabaseUrl::SqliteFile(path)).await;
         server.file = Some(file);
         server
     }
@@ -140,7 +145,12 @@ impl Server {
     }
 
     /// A form POST, with the client by HTTP Basic where there is one.
-    pub(crate) async fn post_form(&self, path: &str, basic: Option<(&str, &str)>, form: &[(&str, &str)]) -> (StatusCode, Value) {
+    pub(crate) async fn post_form(
+        &self,
+        path: &str,
+        basic: Option<(&str, &str)>,
+        form: &[(&str, &str)],
+    ) -> (StatusCode, Value) {
         let mut request = self.http.post(self.url(path)).form(form);
         if let Some((id, secret)) = basic {
             request = request.basic_auth(id, Some(secret));
@@ -218,7 +228,12 @@ pub(crate) async fn read(response: Response) -> (StatusCode, Value) {
 }
 
 pub(crate) fn client(address: SocketAddr) -> Client {
-    Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().resolve("localhost", address).build().unwrap()
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .resolve("localhost", address)
+        .build()
+        .unwrap()
 }
 
 pub(crate) fn merge(document: &mut Value, change: &Value) {
@@ -238,8 +253,9 @@ pub(crate) fn merge(document: &mut Value, change: &Value) {
 
 /// A schema of its own on the server that `TEST_DATABASE_URL` names. Without one the test fails: a database is never skipped.
 async fn new_schema() -> (String, String) {
-    let url = std::env::var("TEST_DATABASE_URL")
-        .expect("TEST_DATABASE_URL is not set: run scripts/test, which starts a PostgreSQL of its own, or name a server");
+    let url = std::env::var("TEST_DATABASE_URL").expect(
+        "TEST_DATABASE_URL is not set: run scripts/test, which starts a PostgreSQL of its own, or name a server",
+    );
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
     let pool = sqlx::PgPool::connect(&url).await.expect("TEST_DATABASE_URL does not answer");
     sqlx::query(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"))).execute(&pool).await.unwrap();

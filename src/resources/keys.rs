@@ -1,0 +1,32 @@
+//! `SigningKey`: the public part of the keys, shown as resources; to read.
+
+use serde_json::{Map, Value, json};
+
+use super::{Documents, Mount, Outcome, Problem, render};
+use crate::store::keys::SigningKey;
+
+impl Documents {
+    /// Every key, oldest first.
+    pub async fn signing_keys(&self, mount: Mount) -> Result<Vec<Value>, Problem> {
+        Ok(self.store.signing_keys().await?.iter().map(|key| resource(key, mount)).collect())
+    }
+
+    /// The key of this id.
+    pub async fn signing_key(&self, kid: &str, mount: Mount) -> Result<Value, Problem> {
+        let keys = self.store.signing_keys().await?;
+        let key = keys.iter().find(|key| key.kid == kid).ok_or_else(|| Outcome::not_found("SigningKey", kid))?;
+        Ok(resource(key, mount))
+    }
+}
+
+fn resource(key: &SigningKey, mount: Mount) -> Value {
+    let mut body = Map::new();
+    body.insert("alg".into(), json!(key.alg));
+    body.insert("jwk".into(), key.public_jwk.0.clone());
+    body.insert("signsFrom".into(), json!(key.signs_from.rfc3339()));
+    if let Some(until) = key.verifies_until {
+        body.insert("verifiesUntil".into(), json!(until.rfc3339()));
+    }
+    let meta = render::meta("1", key.created_at, key.created_at, mount);
+    render::resource("SigningKey", &key.kid, body, &meta, mount)
+}
