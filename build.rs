@@ -8,5 +8,5 @@ fn main() {
     let css = std::fs::read("src/web/style.css").unwrap_or_default();
     let mut hasher = DefaultHasher::new();
     css.hash(&mut hasher);
-    println!("cargo:rustc-env=STYLE_HASH={:08x}", hasher.finish() as u32);
+    println!("cargo:rustc-env=STYLE_HASH={:08x}", hasher.finish() >> 32);
 }

@@ -116,7 +116,7 @@ impl Scrypt {
         let key = STANDARD.decode(parts.next()?).ok()?;
         let [_, log_n, r, p] = packed.to_be_bytes();
         // 128 · N · r bytes: at most 64 MiB.
-        let bounded = log_n <= 17 && r >= 1 && p >= 1 && p <= 4 && (u64::from(r) << log_n) <= 1 << 19;
+        let bounded = log_n <= 17 && r >= 1 && (1..=4).contains(&p) && (u64::from(r) << log_n) <= 1 << 19;
         if !bounded || parts.next().is_some() || salt.is_empty() || !(16..=64).contains(&key.len()) {
             return None;
         }

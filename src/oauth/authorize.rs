@@ -104,66 +104,10 @@ impl Provider {
             )))
         })?;
         let redirect_uri = redirect_uri(&client, params).map_err(Rejected::Page)?;
-        match self.read(&client, &redirect_uri, params) {
+        match read(&client, &redirect_uri, params) {
             Ok(request) => Ok(request),
             Err(refused) => Err(Rejected::Redirect(self.error_redirect(&redirect_uri, params.text("state"), &refused))),
         }
-    }
-
-    fn read(&self, client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<AuthorizationRequest, Refused> {
-        params.refuse_repeated()?;
-        for (name, code) in [
-            ("request", ErrorCode::RequestNotSupported),
-            ("request_uri", ErrorCode::RequestUriNotSupported),
-            ("registration", ErrorCode::RegistrationNotSupported),
-        ] {
-            if params.text(name).is_some() {
-                return Err(Refused::new(code, format!("the parameter {name} is not supported")));
-            }
-        }
-        let scope = Scope::parse(params.text("scope").unwrap_or_default()).ok_or_else(|| {
-            Refused::new(ErrorCode::InvalidScope, "scope has a character that RFC 6749 section 3.3 does not allow")
-        })?;
-        let openid = scope.contains(OPENID);
-        let id_token = response_type(params.required("response_type")?, openid)? || openid;
-        if !client.allows(GrantType::AuthorizationCode) {
-            let text = "this client's grant_types do not list code (authorization_code)";
-            return Err(Refused::new(ErrorCode::UnauthorizedClient, text));
-        }
-        if params.text("response_mode").is_some_and(|mode| mode != "query") {
-            return Err(Refused::invalid_request("response_mode can only be query here"));
-        }
-        let scope = requested_scope(client, Some(&scope.to_string()))?;
-        let code_challenge = code_challenge(params)?;
-        if code_challenge.is_none() && client.requires_pkce() {
-            return Err(Refused::invalid_request(
-                "code_challenge is missing: this client must use PKCE with code_challenge_method S256 (RFC 7636)",
-            ));
-        }
-        let max_age = match params.text("max_age") {
-            None => client.document.default_max_age,
-            Some(text) => Some(
-                text.parse()
-                    .ok()
-                    .filter(|age| *age >= 0)
-                    .ok_or_else(|| Refused::invalid_request("max_age must be a number of seconds"))?,
-            ),
-        };
-        Ok(AuthorizationRequest {
-            client: Arc::clone(client),
-            redirect_uri: redirect_uri.to_owned(),
-            // RFC 6749 §4.1.3 wants it repeated at the token endpoint; Aidbox's own examples leave it out there, which is
-            // as safe where the code is bound to a verifier, and tolerated outside OpenID Connect.
-            redirect_required: params.text("redirect_uri").is_some() && openid && code_challenge.is_none(),
-            scope,
-            login_hint: params.text("login_hint").map(str::to_owned),
-            state: params.text("state").map(str::to_owned),
-            code_challenge,
-            nonce: params.text("nonce").map(str::to_owned),
-            id_token,
-            prompt: prompt(params.text("prompt").unwrap_or_default())?,
-            max_age,
-        })
     }
 
     /// What happens next: sign in, consent, or back to the client with a code.
@@ -271,6 +215,63 @@ impl Provider {
         let separator = if redirect_uri.contains('?') { '&' } else { '?' };
         format!("{redirect_uri}{separator}{}", query.finish())
     }
+}
+
+/// Reads the rest of the request, once it is known whom to tell what is wrong with it.
+fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<AuthorizationRequest, Refused> {
+    params.refuse_repeated()?;
+    for (name, code) in [
+        ("request", ErrorCode::RequestNotSupported),
+        ("request_uri", ErrorCode::RequestUriNotSupported),
+        ("registration", ErrorCode::RegistrationNotSupported),
+    ] {
+        if params.text(name).is_some() {
+            return Err(Refused::new(code, format!("the parameter {name} is not supported")));
+        }
+    }
+    let scope = Scope::parse(params.text("scope").unwrap_or_default()).ok_or_else(|| {
+        Refused::new(ErrorCode::InvalidScope, "scope has a character that RFC 6749 section 3.3 does not allow")
+    })?;
+    let openid = scope.contains(OPENID);
+    let id_token = response_type(params.required("response_type")?, openid)? || openid;
+    if !client.allows(GrantType::AuthorizationCode) {
+        let text = "this client's grant_types do not list code (authorization_code)";
+        return Err(Refused::new(ErrorCode::UnauthorizedClient, text));
+    }
+    if params.text("response_mode").is_some_and(|mode| mode != "query") {
+        return Err(Refused::invalid_request("response_mode can only be query here"));
+    }
+    let scope = requested_scope(client, Some(&scope.to_string()))?;
+    let code_challenge = code_challenge(params)?;
+    if code_challenge.is_none() && client.requires_pkce() {
+        return Err(Refused::invalid_request(
+            "code_challenge is missing: this client must use PKCE with code_challenge_method S256 (RFC 7636)",
+        ));
+    }
+    let max_age = match params.text("max_age") {
+        None => client.document.default_max_age,
+        Some(text) => Some(
+            text.parse()
+                .ok()
+                .filter(|age| *age >= 0)
+                .ok_or_else(|| Refused::invalid_request("max_age must be a number of seconds"))?,
+        ),
+    };
+    Ok(AuthorizationRequest {
+        client: Arc::clone(client),
+        redirect_uri: redirect_uri.to_owned(),
+        // RFC 6749 §4.1.3 wants it repeated at the token endpoint; Aidbox's own examples leave it out there, which is
+        // as safe where the code is bound to a verifier, and tolerated outside OpenID Connect.
+        redirect_required: params.text("redirect_uri").is_some() && openid && code_challenge.is_none(),
+        scope,
+        login_hint: params.text("login_hint").map(str::to_owned),
+        state: params.text("state").map(str::to_owned),
+        code_challenge,
+        nonce: params.text("nonce").map(str::to_owned),
+        id_token,
+        prompt: prompt(params.text("prompt").unwrap_or_default())?,
+        max_age,
+    })
 }
 
 impl AuthorizationRequest {

@@ -137,9 +137,14 @@ impl Keys {
         let deleted = tx.delete_signing_key(kid).await?;
         let rest = tx.signing_keys().await?;
         for key in replacements {
-            let signs = |other: &SigningKey| other.alg == key.alg && other.signs_from <= now;
-            if !rest.iter().any(signs) {
-                tx.insert_signing_key(&key).await?;
+            // The newest that is left takes over again, for good; where there is none that signs now, a new one does.
+            let newest = rest.iter().rfind(|other| other.alg == key.alg && other.signs_from <= now);
+            match newest {
+                Some(newest) if !rest.iter().any(|other| other.alg == key.alg && other.verifies_until.is_none()) => {
+                    tx.reinstate_signing_key(&newest.kid).await?;
+                }
+                Some(_) => {}
+                None => tx.insert_signing_key(&key).await?,
             }
         }
         tx.commit().await?;

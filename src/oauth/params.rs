@@ -3,6 +3,7 @@
 //! RFC 6749 §3.1 and §3.2: a name said twice is an error, an unknown one is ignored, and one without a value counts as absent.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use percent_encoding::percent_decode;
 use serde_json::Value;
@@ -17,15 +18,15 @@ const MAX_VALUE: usize = 16_384;
 /// Names and values, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
-    values: BTreeMap<String, Value0>,
+    values: BTreeMap<String, Sensitive>,
     repeated: Vec<String>,
 }
 
 /// A value; its `Debug` is redacted, since secrets and codes are among them.
 #[derive(Clone, PartialEq, Eq)]
-struct Value0(String);
+struct Sensitive(String);
 
-impl std::fmt::Debug for Value0 {
+impl std::fmt::Debug for Sensitive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("…")
     }
@@ -72,10 +73,9 @@ impl Params {
         if name.chars().chain(value.chars()).any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             return Err(Refused::invalid_request("a parameter has a control character in it"));
         }
-        if self.values.contains_key(&name) {
-            self.repeated.push(name);
-        } else {
-            self.values.insert(name, Value0(value));
+        match self.values.entry(name) {
+            Entry::Occupied(said) => self.repeated.push(said.key().clone()),
+            Entry::Vacant(new) => drop(new.insert(Sensitive(value))),
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Params {
     /// With another value for a name.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.values.insert(name.to_owned(), Value0(value.to_owned()));
+        self.values.insert(name.to_owned(), Sensitive(value.to_owned()));
         self
     }
 }

@@ -110,14 +110,16 @@ impl Documents {
 }
 
 fn difference(prepared: Prepared) -> Difference {
-    let Prepared { before, written: Written { row, effect, warnings }, .. } = prepared;
+    let Prepared { before, new_secret, written: Written { row, effect, warnings }, .. } = prepared;
     let mut paths = Vec::new();
     if let (Effect::Updated, Some(before)) = (effect, before) {
         compare(&row.kind, &before, &row.body.0, &mut paths);
-        if paths.is_empty() {
+        if new_secret {
             paths.push(format!("{}.{}", row.kind, if row.kind == "User" { "password" } else { "secret" }));
         }
     }
+    // A document that a bundle only takes over is what it was.
+    let effect = if effect == Effect::Updated && paths.is_empty() { Effect::Unchanged } else { effect };
     Difference { kind: row.kind, id: row.id, effect, paths, warnings }
 }
 

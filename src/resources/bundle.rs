@@ -1,7 +1,8 @@
 //! Bundles: files and folders of resources, applied at start and by `apply`.
 //!
 //! YAML (a list, or one or several documents) or JSON (an array, a FHIR-style Bundle, or one resource). `${NAME}` and
-//! `${NAME:-default}` are filled from the environment, here and nowhere else: never in anything that came over HTTP.
+//! `${NAME:-default}` are filled from the environment, here and nowhere else: never in anything that came over HTTP. `$${` is a
+//! plain `${`.
 
 use std::path::{Path, PathBuf};
 
@@ -162,6 +163,12 @@ fn filled(text: &str, env: &dyn Fn(&str) -> Option<String>, missing: &mut Vec<St
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
+        if let Some(before) = before.strip_suffix('$') {
+            out.push_str(before);
+            out.push_str("${");
+            rest = after;
+            continue;
+        }
         out.push_str(before);
         let Some((name, behind)) = after.split_once('}') else {
             out.push_str("${");
@@ -197,6 +204,10 @@ mod tests {
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(items[0].document["secret"], "s3cr3t");
         assert_eq!(items[0].document["name"], "x-y-z");
+        assert_eq!(
+            parsed("- {resourceType: Client, id: a, name: 'x$${NAME}'}", false).0[0].document["name"],
+            "x${NAME}"
+        );
         assert!(
             parsed("- {resourceType: Client, id: a, secret: '${NOPE}'}", false).1[0]
                 .starts_with("b.yaml:1: the environment has no NOPE")

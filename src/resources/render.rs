@@ -41,7 +41,18 @@ pub fn exported(row: &Row) -> Value {
     secret_fields::reveal_forms(&mut body, &stored(row));
     let mut members = Map::from_iter([("resourceType".to_owned(), json!(row.kind)), ("id".to_owned(), json!(row.id))]);
     members.extend(body);
+    members.values_mut().for_each(escape);
     Value::Object(members)
+}
+
+/// A text that looks like a place to fill is written so that `apply` does not fill it.
+fn escape(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains("${") => *text = text.replace("${", "$${"),
+        Value::Array(items) => items.iter_mut().for_each(escape),
+        Value::Object(members) => members.values_mut().for_each(escape),
+        _ => {}
+    }
 }
 
 /// Any resource from its parts.

@@ -52,6 +52,8 @@ pub(super) struct Prepared {
     base: i64,
     /// The body as it was.
     pub(super) before: Option<Value>,
+    /// Whether a secret is another one now.
+    pub(super) new_secret: bool,
     pub(super) written: Written,
 }
 
@@ -153,7 +155,7 @@ impl Documents {
         }
         let document = match change {
             Change::Put(_, _, document) | Change::Post(_, document) => document,
-            Change::Delete(..) => return self.prepare_delete(kind, &id, living, now),
+            Change::Delete(..) => return prepare_delete(kind, &id, living, now),
             Change::Patch(_, _, method, change) => {
                 let row = living.ok_or_else(|| Outcome::not_found(kind.name(), &id))?;
                 patch::apply(kind, Self::as_read(row), method, change)?
@@ -205,6 +207,7 @@ impl Documents {
                     kind,
                     base: row.version,
                     before: None,
+                    new_secret: false,
                     written: Written { row: row.clone(), effect: Effect::Unchanged, warnings },
                 });
             }
@@ -233,30 +236,9 @@ impl Documents {
             id,
         };
         let effect = if living.is_some() { Effect::Updated } else { Effect::Created };
+        let new_secret = secrets != before;
         let before = living.map(|row| row.body.0.clone());
-        Ok(Prepared { kind, base, before, written: Written { row, effect, warnings } })
-    }
-
-    fn prepare_delete(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        living: Option<&Row>,
-        now: Timestamp,
-    ) -> Result<Prepared, Problem> {
-        let row = living.ok_or_else(|| Outcome::not_found(kind.name(), id))?;
-        let mut row = row.clone();
-        let base = row.version;
-        row.version += 1;
-        row.epoch += 1;
-        row.updated_at = now;
-        row.deleted_at = Some(now);
-        Ok(Prepared {
-            kind,
-            base,
-            before: None,
-            written: Written { row, effect: Effect::Deleted, warnings: Vec::new() },
-        })
+        Ok(Prepared { kind, base, before, new_secret, written: Written { row, effect, warnings } })
     }
 
     /// Writes what was prepared; `false` where a row is not the one it was prepared over.
@@ -300,6 +282,23 @@ impl Documents {
         }
         Ok(true)
     }
+}
+
+fn prepare_delete(kind: DocumentKind, id: &str, living: Option<&Row>, now: Timestamp) -> Result<Prepared, Problem> {
+    let row = living.ok_or_else(|| Outcome::not_found(kind.name(), id))?;
+    let mut row = row.clone();
+    let base = row.version;
+    row.version += 1;
+    row.epoch += 1;
+    row.updated_at = now;
+    row.deleted_at = Some(now);
+    Ok(Prepared {
+        kind,
+        base,
+        before: None,
+        new_secret: false,
+        written: Written { row, effect: Effect::Deleted, warnings: Vec::new() },
+    })
 }
 
 fn own_id(kind: DocumentKind, document: &Value) -> Result<String, Problem> {

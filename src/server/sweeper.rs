@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::store::Store;
 
 /// How often it looks, and how many rows of a table it removes at once. Where a batch was full it goes on after a breath.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 const BATCH: i64 = 500;
 const BREATH: Duration = Duration::from_millis(20);
 

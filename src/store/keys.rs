@@ -65,6 +65,12 @@ impl Tx {
         self.touch_configuration().await
     }
 
+    /// Lets a superseded key be the current one again.
+    pub async fn reinstate_signing_key(&mut self, kid: &str) -> Result<()> {
+        sql!(self.conn(), execute, "UPDATE signing_key SET verifies_until = NULL WHERE kid = $1", kid)?;
+        self.touch_configuration().await
+    }
+
     /// Removes a key at once; `false` where there is none of this id.
     pub async fn delete_signing_key(&mut self, kid: &str) -> Result<bool> {
         let deleted = sql!(self.conn(), execute, "DELETE FROM signing_key WHERE kid = $1", kid)?;

@@ -17,7 +17,7 @@ pub(crate) async fn live() -> Response {
 /// `GET /readyz`
 pub(crate) async fn ready(State(app): State<App>) -> Response {
     match tokio::time::timeout(std::time::Duration::from_secs(2), app.provider.ready()).await {
-        Ok(Ok(_)) => Json(json!({ "status": "ok" })).into_response(),
+        Ok(Ok(())) => Json(json!({ "status": "ok" })).into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(json!({ "status": "unavailable" })))
             .into_response(),
     }

@@ -67,7 +67,6 @@ pub(crate) fn unavailable(internal: &Internal) -> (StatusCode, HeaderMap) {
 }
 
 /// A panic in a handler ends its request, not the server. Its message goes to the log of the panic hook only.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a handler panicked");
     (
