@@ -1,4 +1,41 @@
 //! Countersign: a standalone OAuth 2.0 and OpenID Connect authorization server.
+//!
+//! # The map of the house
+//!
+//! ```text
+//!  main ─▶ cli ─▶ server ─▶ config
+//!                   │ builds everything once
+//!                   ▼
+//!  HTTP ─▶ web ─▶ { oauth · resources } ─▶ identity ─▶ store ─▶ PostgreSQL | SQLite
+//!            └──────────────┬───────────────────────────┘
+//!                           ▼
+//!                     domain, clock
+//! ```
+//!
+//! Dependencies point one way, which `tests/house` keeps so.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`domain`] | the nouns: clients, users, scopes, redirect URIs, bearer values, secrets. No I/O, no clock, no HTTP |
+//! | [`clock`] | the one place that knows the present |
+//! | [`store`] | the only SQL, one text for both databases; verbs such as [`store::Store::redeem_code`] |
+//! | [`identity`] | who the person is: sign-in, its throttle, logins of browsers, the queue for slow hashes |
+//! | [`oauth`] | the rules of OAuth 2.0 and OpenID Connect: a verb of [`oauth::Provider`] per endpoint, each grant a file |
+//! | [`resources`] | the documents administrators PUT: read, checked, changed, shown; bundles |
+//! | [`web`] | HTTP and HTML: the map of URLs in [`web::router`], a file per endpoint or page |
+//! | [`config`] | settings: one table, from which flags, environment, file and help are derived |
+//! | [`server`] | wires everything; an [`server::Instance`] holds no global state, so a process can run many |
+//! | [`cli`] | the command line |
+//!
+//! # Habits
+//!
+//! - **The specification's words**, and its section at the rule.
+//! - **Parse at the door** into types of [`domain`]; behind it nothing is validated twice.
+//! - **Two kinds of failure**: [`oauth::Refused`], a code the specifications name, or
+//!   [`domain::internal::Internal`], logged once and answered without detail.
+//! - **Time is a value**: one `now` per request, passed in.
+//! - **Secrets are types**: [`domain::secret::Secret`] does not print; the store sees [`domain::secret::Digest`]s.
+//! - **Single-use things are claimed by one guarded statement**, so that of many callers on many nodes exactly one wins.
 
 pub mod cli;
 pub mod clock;

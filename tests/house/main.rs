@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a check that cannot read its sources has failed")]
 
 mod packaging;
+mod readme;
 mod rooms;
 mod source;
 mod text;
