@@ -149,4 +149,23 @@ mod tests {
         }
         assert!(RedirectUri::parse("http://myapp.app", true).is_ok());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_requested_nothing_but_a_loopback_port_differs(registered in "https?://[a-z0-9.:\\[\\]@/?-]{1,40}", requested: String) {
+            let uri = RedirectUri::stored(&registered);
+            if uri.matches(&requested) && requested != registered {
+                let without_port = |text: &str| split_loopback_port(text).map(|(host, path)| format!("{host}{path}"));
+                proptest::prop_assert!(without_port(&requested).is_some());
+                proptest::prop_assert_eq!(without_port(&requested), without_port(&registered));
+            }
+        }
+
+        #[test]
+        fn whatever_can_be_registered_has_no_fragment_space_or_wildcard(text: String) {
+            if RedirectUri::parse(&text, true).is_ok() {
+                proptest::prop_assert!(!text.contains(['#', ' ', '*', '\n']));
+            }
+        }
+    }
 }

@@ -90,4 +90,13 @@ mod tests {
             assert!(Scope::parse(text).is_none(), "{text:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_prints_as_what_reads_the_same(text: String) {
+            if let Some(scope) = Scope::parse(&text) {
+                proptest::prop_assert_eq!(Scope::parse(&scope.to_string()), Some(scope));
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Sessions: a row per signed-in browser and per issued access token, with its refresh token beside it.
 //!
 //! Rows of one authorization form a family whose root says whether it has ended, so that ending a hundred tokens is one
-//! update and no token issued at the same moment slips through. Whether a row is live is decided in one place, [`live!`].
+//! update and no token issued at the same moment slips through. Whether a row is live is decided in one place, the macro `live!`.
 
 use sqlx::FromRow;
 use sqlx::types::Json;

@@ -1,8 +1,9 @@
 //! Where a request comes from: the connection's other end, or what a trusted proxy says.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use super::App;
@@ -25,9 +26,49 @@ impl FromRequestParts<App> for ClientAddress {
             return Ok(Self(peer));
         }
         // Each proxy appends whom it heard from: the last entry that is no proxy of ours is the client.
-        let lines = parts.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
-        let client = hops.iter().rev().map_while(|hop| hop.parse::<IpAddr>().ok()).find(|ip| !trusted(ip));
+        let hops = forwarded(&parts.headers).unwrap_or_else(|| x_forwarded_for(&parts.headers));
+        let client = hops.iter().rev().map_while(|hop| address(hop)).find(|ip| !trusted(ip));
         Ok(Self(client.unwrap_or(peer)))
+    }
+}
+
+/// The `for` members of `Forwarded` (RFC 7239 §4), where there is such a header.
+fn forwarded(headers: &HeaderMap) -> Option<Vec<String>> {
+    let lines: Vec<&str> = headers.get_all("forwarded").iter().filter_map(|value| value.to_str().ok()).collect();
+    let node = |element: &str| {
+        let mut members = element.split(';').filter_map(|member| member.trim().split_once('='));
+        members.find(|(name, _)| name.eq_ignore_ascii_case("for")).map_or("", |(_, node)| node).to_owned()
+    };
+    (!lines.is_empty()).then(|| lines.iter().flat_map(|line| line.split(',')).map(node).collect())
+}
+
+fn x_forwarded_for(headers: &HeaderMap) -> Vec<String> {
+    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(|hop| hop.trim().to_owned()).collect()
+}
+
+/// `192.0.2.1`, `192.0.2.1:4711`, `"[2001:db8::1]:4711"`
+fn address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim_matches('"');
+    let bare = hop.trim_start_matches('[').split(']').next().unwrap_or_default();
+    hop.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| bare.parse()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_hops_are_read() {
+        for (hop, ip) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1:80", "192.0.2.1"),
+            ("\"[2001:db8::1]:80\"", "2001:db8::1"),
+            ("[::1]", "::1"),
+        ] {
+            assert_eq!(address(hop), ip.parse().ok(), "{hop}");
+        }
+        assert_eq!(address("unknown"), None);
+        assert_eq!(address("_hidden"), None);
     }
 }

@@ -5,7 +5,10 @@
 fn the_readme_has_the_settings_as_they_are() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let table = countersign::config::settings_table_markdown();
-    assert!(readme.contains(table.trim()), "the README's settings are not the code's; this is the table to put there:\n\n{table}");
+    assert!(
+        readme.contains(table.trim()),
+        "the README's settings are not the code's; this is the table to put there:\n\n{table}"
+    );
 }
 
 /// Discovery and README tell of the same endpoints.
