@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
+use serde_saphyr::granit_parser::{Event, Parser};
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options, Spanned};
 
 /// How deep a document may nest.
@@ -34,12 +35,14 @@ pub fn json(text: &str) -> Result<Value, FormatError> {
 
 /// Reads one YAML document.
 pub fn yaml(text: &str) -> Result<Value, FormatError> {
+    refuse_tags(text)?;
     let read: Result<StrictValue, _> = serde_saphyr::from_str_with_options(text, options());
     read.map(|value| value.0).map_err(|error| yaml_error(&error))
 }
 
 /// Reads the items of a YAML text: of a list, of several documents, or the only one. Each with the line where it begins.
 pub fn yaml_items(text: &str) -> Result<Vec<(u64, Value)>, FormatError> {
+    refuse_tags(text)?;
     let lists: Result<Vec<Vec<Spanned<StrictValue>>>, _> = serde_saphyr::from_multiple_with_options(text, options());
     if let Ok(lists) = lists {
         return Ok(lists.into_iter().flatten().map(with_line).collect());
@@ -60,6 +63,19 @@ pub fn yaml_items(text: &str) -> Result<Vec<(u64, Value)>, FormatError> {
 /// Writes YAML.
 pub fn to_yaml(value: &Value) -> String {
     serde_saphyr::to_string(&Written(value)).unwrap_or_default()
+}
+
+/// A tag may give a value another type than it shows. What cannot be parsed is left to the reader, which says so better.
+fn refuse_tags(text: &str) -> Result<(), FormatError> {
+    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+        let (Event::Scalar(.., tag) | Event::SequenceStart(.., tag) | Event::MappingStart(.., tag)) = event else {
+            continue;
+        };
+        if tag.is_some() {
+            return Err(FormatError(format!("line {}: tags are not supported", span.start.line())));
+        }
+    }
+    Ok(())
 }
 
 fn with_line(item: Spanned<StrictValue>) -> (u64, Value) {
