@@ -91,11 +91,15 @@ impl Keys {
         if !self.store.signing_keys().await?.is_empty() {
             return Ok(());
         }
+        let mut made = Vec::new();
+        for alg in ALGORITHMS {
+            made.push(self.generate(alg, now, now).await?);
+        }
         let mut tx = self.store.begin().await?;
         tx.lock_configuration().await?;
         if tx.signing_keys().await?.is_empty() {
-            for alg in ALGORITHMS {
-                tx.insert_signing_key(&self.generate(alg, now, now).await?).await?;
+            for key in &made {
+                tx.insert_signing_key(key).await?;
             }
         }
         Ok(tx.commit().await?)

@@ -105,15 +105,12 @@ impl Instance {
 
         let store = Store::open(&location(&settings)).await?;
         store.migrate().await?;
-        Keys::new(store.clone(), &master).ensure(clock.now()).await?;
         let documents = documents(&settings, store.clone(), &master);
-        let demo = match settings.mode {
-            Mode::Dev => demo::prepare(&settings, &documents, &store, &issuer, clock.now()).await?,
-            Mode::Serve => None,
-        };
-        if !settings.bundles.is_empty() {
-            apply_bundles(&documents, &settings.bundles, clock.now()).await?;
-        }
+        // Finding an RSA key and hashing secrets are the slow parts of a first start: side by side.
+        let keys = Keys::new(store.clone(), &master);
+        let keys = async { keys.ensure(clock.now()).await.map_err(StartError::from) };
+        let resources = fill(&settings, &documents, &store, &issuer, clock.now());
+        let ((), demo) = tokio::try_join!(keys, resources)?;
         let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, bootstrap(&settings)).await?;
         let reach = reach(&settings, &issuer);
         let app = web::App::new(
@@ -139,6 +136,24 @@ impl Instance {
         let _ = self.sweeping.await;
         self.store.close().await;
     }
+}
+
+/// The demo resources of `dev`, and the bundles of the settings.
+async fn fill(
+    settings: &Settings,
+    documents: &Documents,
+    store: &Store,
+    issuer: &Issuer,
+    now: Timestamp,
+) -> Result<Option<Demo>, StartError> {
+    let demo = match settings.mode {
+        Mode::Dev => demo::prepare(settings, documents, store, issuer, now).await?,
+        Mode::Serve => None,
+    };
+    if !settings.bundles.is_empty() {
+        apply_bundles(documents, &settings.bundles, now).await?;
+    }
+    Ok(demo)
 }
 
 /// Applies the bundles of the settings: everything that is wrong with them stops the start, and nothing is half applied.

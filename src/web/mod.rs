@@ -171,6 +171,8 @@ pub fn router(app: &App) -> Router {
         .route("/fhir/{kind}", any(rest::collection))
         .route("/{kind}/{id}", any(rest::item))
         .route("/fhir/{kind}/{id}", any(rest::item))
+        .route("/{kind}/{id}/_history/{version}", get(rest::version))
+        .route("/fhir/{kind}/{id}/_history/{version}", get(rest::version))
         .layer(DefaultBodyLimit::max(DOCUMENT_BODY));
 
     let all = protocol.merge(documents).fallback(error_page::not_found);

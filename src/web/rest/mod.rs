@@ -19,7 +19,7 @@ use super::admin::Administrator;
 pub(crate) use batch::{bundle, put_many};
 use reply::Reply;
 pub(crate) use reply::outcome;
-use request::{Asked, Path2};
+use request::{Asked, Path};
 pub(crate) use sessions::search as search_sessions;
 
 use crate::resources::kind::KINDS;
@@ -51,7 +51,7 @@ pub(crate) async fn collection(State(app): State<App>, _: Administrator, asked: 
 
 /// `/{kind}/{id}` and `/fhir/{kind}/{id}`
 pub(crate) async fn item(State(app): State<App>, _: Administrator, asked: Asked) -> Response {
-    let Path2 { kind, id } = &asked.path;
+    let Path { kind, id, .. } = &asked.path;
     let kind = match kind.as_str() {
         "Session" => return sessions::item(&app, &asked, id).await,
         "SigningKey" => return keys::item(&app, &asked, id).await,
@@ -78,6 +78,25 @@ pub(crate) async fn item(State(app): State<App>, _: Administrator, asked: Asked)
         Method::DELETE => change(&app, Change::Delete(kind, id), &asked).await,
         _ => Err(not_allowed(&asked).into()),
     };
+    asked.reply(answered)
+}
+
+/// `/{kind}/{id}/_history/{version}`: where `Location` points to. Only the present version is kept.
+pub(crate) async fn version(State(app): State<App>, _: Administrator, asked: Asked) -> Response {
+    let Path { kind, id, version } = &asked.path;
+    let found = match document_kind(kind) {
+        Ok(kind) => app.documents.read(kind, id).await,
+        Err(why) => Err(why.into()),
+    };
+    let answered = found.and_then(|row| match row.version.to_string() == *version {
+        true => Ok(Reply::document(StatusCode::OK, &row, asked.mount)),
+        false => Err(Outcome::new(
+            404,
+            "not-found",
+            format!("only the present version of {kind}/{id} is kept, {}", row.version),
+        )
+        .into()),
+    });
     asked.reply(answered)
 }
 

@@ -15,7 +15,7 @@ use crate::web::body::media_type;
 /// A request, read.
 pub(crate) struct Asked {
     pub(super) method: Method,
-    pub(super) path: Path2,
+    pub(super) path: Path,
     pub(super) mount: Mount,
     pub(super) parameters: Vec<(String, String)>,
     pub(super) precondition: Precondition,
@@ -24,10 +24,11 @@ pub(crate) struct Asked {
     body: Bytes,
 }
 
-/// `/{kind}/{id}`; what a path lacks is empty.
-pub(super) struct Path2 {
+/// `/{kind}/{id}/_history/{version}`; what a path lacks is empty.
+pub(super) struct Path {
     pub(super) kind: String,
     pub(super) id: String,
+    pub(super) version: String,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Asked {
@@ -35,7 +36,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let mut path = Path2 { kind: String::new(), id: String::new() };
+        let mut path = Path { kind: String::new(), id: String::new(), version: String::new() };
         if let Ok(params) =
             <RawPathParams as axum::extract::FromRequestParts<S>>::from_request_parts(&mut parts, state).await
         {
@@ -43,6 +44,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
                 match name {
                     "kind" => value.clone_into(&mut path.kind),
                     "id" => value.clone_into(&mut path.id),
+                    "version" => value.clone_into(&mut path.version),
                     _ => {}
                 }
             }
