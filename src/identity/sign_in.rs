@@ -1,9 +1,9 @@
 //! Sign-in with a name and a password, and how often it may be tried.
 //!
 //! Failures are counted under three keys, shared by all nodes: the address, the account as tried from that address, and the
-//! account from anywhere. The last one is slow to close and never applies to a browser in which that person has signed in
-//! before, so that a stranger can neither guess for long nor lock the owner out. An answer tells neither whether the account
-//! exists nor which part was wrong, and takes the same time.
+//! account from anywhere, which is slow to close. A browser in which that very person has signed in before has counters of its
+//! own for the account, so that a stranger can neither guess for long nor lock the owner out. An answer tells neither whether
+//! the account exists nor which part was wrong, and takes the same time.
 
 use std::net::IpAddr;
 
@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::identity::hashing::Hashing;
 use crate::store::Store;
+use crate::store::users::Account;
 
 /// Longer names and passwords are wrong without a look.
 const MAX_NAME: usize = 320;
@@ -97,11 +98,13 @@ impl SignIn {
 
     /// Proves who the person is. The order of the checks is the promise: wait, then credentials, then the account's state.
     pub async fn with_password(&self, attempt: Attempt<'_>) -> Result<User, Refused> {
-        let keys = self.counters(&attempt);
-        if let Some(until) = self.store.blocked_until(&keys, attempt.now).await? {
-            return Err(Refused::Throttled(attempt.now.until(until).max(1)));
-        }
-        let Some(user) = self.verify(&attempt).await? else {
+        let account = self.account(&attempt).await?;
+        let keys = self.counters(&attempt, account.as_ref());
+        self.refuse_blocked(&keys, attempt.now).await?;
+        let user = self.verify(&attempt, account).await?;
+        // Guesses that come in one burst were all let in; those decided after the limit was reached learn nothing, right or wrong.
+        self.refuse_blocked(&keys, attempt.now).await?;
+        let Some(user) = user else {
             self.count_failure(&keys, attempt.now).await?;
             tracing::warn!(event = "login_failed", address = %attempt.address, "wrong name or password");
             return Err(Refused::WrongCredentials);
@@ -116,12 +119,19 @@ impl SignIn {
         Ok(user)
     }
 
-    async fn verify(&self, attempt: &Attempt<'_>) -> Result<Option<User>, Internal> {
-        let plain = attempt.password.clone();
-        if attempt.name.len() > MAX_NAME || plain.expose().len() > MAX_PASSWORD {
+    async fn account(&self, attempt: &Attempt<'_>) -> Result<Option<Account>, Internal> {
+        if attempt.name.len() > MAX_NAME {
             return Ok(None);
         }
-        let account = self.store.account_by_login_name(attempt.name.trim()).await?;
+        Ok(self.store.account_by_login_name(attempt.name.trim()).await?)
+    }
+
+    /// The user, where the password is the account's. Takes as long where there is no account.
+    async fn verify(&self, attempt: &Attempt<'_>, account: Option<Account>) -> Result<Option<User>, Internal> {
+        let plain = attempt.password.clone();
+        if plain.expose().len() > MAX_PASSWORD {
+            return Ok(None);
+        }
         let Some((user, stored)) = account.and_then(|account| Some((account.user, account.password?))) else {
             self.hashing.run(move || password::verify_nothing(&plain)).await?;
             return Ok(None);
@@ -135,6 +145,13 @@ impl SignIn {
         Ok((verified != Verified::No).then_some(user))
     }
 
+    async fn refuse_blocked(&self, keys: &[[u8; 32]; 3], now: Timestamp) -> Result<(), Refused> {
+        match self.store.blocked_until(keys, now).await? {
+            Some(until) => Err(Refused::Throttled(now.until(until).max(1))),
+            None => Ok(()),
+        }
+    }
+
     async fn count_failure(&self, keys: &[[u8; 32]; 3], now: Timestamp) -> Result<(), Internal> {
         for (key, limit) in keys.iter().zip([ADDRESS, ACCOUNT_AT_ADDRESS, ACCOUNT]) {
             let failures = self.store.count_failure(key, limit.window, now).await?;
@@ -146,16 +163,16 @@ impl SignIn {
         Ok(())
     }
 
-    fn counters(&self, attempt: &Attempt<'_>) -> [[u8; 32]; 3] {
+    fn counters(&self, attempt: &Attempt<'_>, account: Option<&Account>) -> [[u8; 32]; 3] {
         let name = attempt.name.trim().to_lowercase();
         let network = network(attempt.address);
-        // In a known browser the account's own counter gives way to one of that browser's user.
-        let account: &[u8] = if attempt.known_user.is_some() { b"account in a known browser" } else { b"account" };
-        let known = attempt.known_user.unwrap_or_default();
+        // In a browser where this very person has signed in before, the account has counters of its own, which nobody else fills.
+        let known = attempt.known_user.filter(|known| account.is_some_and(|account| account.user.id == *known));
+        let browser: &[u8] = if known.is_some() { b"known" } else { b"new" };
         [
             self.keys.tag(&[b"address", &network]),
-            self.keys.tag(&[b"account at address", name.as_bytes(), &network]),
-            self.keys.tag(&[account, name.as_bytes(), known.as_bytes()]),
+            self.keys.tag(&[b"account at address", browser, name.as_bytes(), &network]),
+            self.keys.tag(&[b"account", browser, name.as_bytes()]),
         ]
     }
 }
