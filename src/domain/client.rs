@@ -163,6 +163,9 @@ impl Client {
         stored_secret: Option<String>,
         body: Value,
     ) -> Result<Self, serde_json::Error> {
+        // Aidbox's `_secret` names a secret kept elsewhere, which is not fetched here: the client is confidential all the same, and
+        // nothing proves it.
+        let stored_secret = stored_secret.or_else(|| body.get("_secret").map(|_| "kept elsewhere".to_owned()));
         let document = Document::deserialize(body)?;
         let name = document.name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| id.to_owned());
         Ok(Self { id: id.to_owned(), name, active, epoch, stored_secret, document })

@@ -88,12 +88,16 @@ impl DocumentKind {
                 .flatten()
                 .map(move |(name, value)| (format!("{}.auth.{flow}.{name}", self.name()), name, value))
         });
-        lives
-            .filter(|(_, name, value)| {
-                name.ends_with("_expiration") && value.as_i64().is_some_and(|life| life >= LOOKS_LIKE_MILLISECONDS)
-            })
-            .map(|(path, _, value)| format!("{path}: {value} looks like milliseconds; the unit is seconds"))
-            .collect()
+        let long = lives.filter(|(_, name, value)| {
+            name.ends_with("_expiration") && value.as_i64().is_some_and(|life| life >= LOOKS_LIKE_MILLISECONDS)
+        });
+        let long = long.map(|(path, _, value)| format!("{path}: {value} looks like milliseconds; the unit is seconds"));
+        let elsewhere = (self == Self::Client && body.contains_key("_secret")).then(|| {
+            "Client._secret: secrets kept elsewhere are not fetched, so no secret proves this client; give secret itself, from the \
+             environment by ${NAME} in a bundle"
+                .to_owned()
+        });
+        elsewhere.into_iter().chain(long).collect()
     }
 }
 
@@ -126,16 +130,6 @@ fn client(body: &Map<String, Value>, http_redirects: bool, issues: &mut Vec<Issu
                 "expected one scope word without spaces (RFC 6749 §3.3)",
             ));
         }
-    }
-    if body.contains_key("_secret") {
-        // Stored without effect it would make a confidential client public.
-        issues.push(Issue {
-            code: "not-supported",
-            expression: Some("Client._secret".into()),
-            diagnostics:
-                "external secrets are not supported; give secret itself, from the environment by ${NAME} in a bundle"
-                    .into(),
-        });
     }
     if body.get("secret").and_then(Value::as_str) == Some("") {
         issues.push(Issue::invalid(
