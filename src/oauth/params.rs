@@ -34,9 +34,10 @@ impl std::fmt::Debug for Sensitive {
 
 impl Params {
     /// Reads `application/x-www-form-urlencoded`, as in a query string or a form body: UTF-8, percent-encoded, `+` for space.
+    /// White space around a pair is layout: no encoder leaves any (RFC 6749 App. B), and Aidbox's own examples write a pair a line.
     pub fn from_form(text: &[u8]) -> Result<Self, Refused> {
         let mut params = Self::default();
-        for pair in text.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
+        for pair in text.split(|b| *b == b'&').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty()) {
             let mut halves = pair.splitn(2, |b| *b == b'=');
             let name = form_decode(halves.next().unwrap_or_default())?;
             let value = form_decode(halves.next().unwrap_or_default())?;
@@ -45,7 +46,7 @@ impl Params {
         Ok(params)
     }
 
-    /// Reads the members of a JSON or YAML object: text, numbers and booleans; a list of words for `scope` and the like.
+    /// Reads the members of a JSON or YAML object: text, numbers and booleans.
     pub fn from_object(value: Value) -> Result<Self, Refused> {
         let Value::Object(members) = value else {
             return Err(Refused::invalid_request("the body must be an object of parameters"));
@@ -158,6 +159,8 @@ mod tests {
         assert_eq!(params.text("empty"), None);
         assert_eq!(params.text("flag"), None);
         assert_eq!(Params::from_form(params.to_query().as_bytes()).unwrap(), params);
+        let lines = Params::from_form(b"grant_type=authorization_code\n      &code=a%20\n").unwrap();
+        assert_eq!((lines.text("grant_type"), lines.text("code")), (Some("authorization_code"), Some("a ")));
     }
 
     #[test]
