@@ -7,9 +7,8 @@ use super::documents::Documents;
 use super::output::{answer, answer_text};
 use super::{Failure, database};
 use crate::config::Purpose;
-use crate::domain::time::Timestamp;
 use crate::resources::apply::{ApplyError, Difference, Options};
-use crate::resources::{self, Effect, bundle, format};
+use crate::resources::{Effect, bundle, format};
 
 pub(super) async fn migrate(args: StoreArgs) -> Result<(), Failure> {
     let settings = super::settings(Purpose::Store, &args.settings.0)?;
@@ -37,23 +36,6 @@ pub(super) async fn export(args: StoreArgs) -> Result<(), Failure> {
     let settings = super::settings(Purpose::Keys, &args.settings.0)?;
     let bundle = Documents::with(&settings, async |documents| Ok(documents.verbs().export().await?)).await?;
     answer_text(&format::to_yaml(&bundle));
-    Ok(())
-}
-
-/// Applies bundles before a server listens; the refusal has a line for each problem.
-pub async fn apply_at_start(documents: &resources::Documents, paths: &[PathBuf], now: Timestamp) -> Result<(), String> {
-    let applied = async {
-        let items = read(paths)?;
-        Ok::<_, Failure>(documents.apply(&items, Options::default(), now).await?)
-    };
-    let differences = applied.await.map_err(|failure| failure.lines.join("\n"))?;
-    for difference in &differences {
-        for warning in &difference.warnings {
-            tracing::warn!("{}/{}: {warning}", difference.kind, difference.id);
-        }
-    }
-    let changed = differences.iter().filter(|difference| difference.effect != Effect::Unchanged).count();
-    tracing::info!(resources = differences.len(), changed, "bundles are applied");
     Ok(())
 }
 

@@ -28,7 +28,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command};
-pub use self::bundles::apply_at_start;
 use self::output::complain;
 use crate::config::{Environment, Inputs, MasterKeyError, Overrides, Problem, Purpose, Settings};
 use crate::domain::internal::Internal;

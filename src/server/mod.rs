@@ -25,7 +25,7 @@ use crate::domain::time::Timestamp;
 use crate::oauth::keys::Keys;
 use crate::oauth::{Provider, Rules};
 use crate::resources::apply::{ApplyError, Options};
-use crate::resources::{Documents, bundle};
+use crate::resources::{Documents, Effect, bundle};
 use crate::store::{Location, Store};
 use crate::web;
 
@@ -168,11 +168,13 @@ async fn apply_bundles(
         ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
         ApplyError::Internal(internal) => StartError::Internal(internal),
     })?;
-    for difference in differences {
-        for warning in difference.warnings {
-            tracing::warn!(warning, "bundle");
+    for difference in &differences {
+        for warning in &difference.warnings {
+            tracing::warn!("{}/{}: {warning}", difference.kind, difference.id);
         }
     }
+    let changed = differences.iter().filter(|difference| difference.effect != Effect::Unchanged).count();
+    tracing::info!(resources = differences.len(), changed, "bundles are applied");
     Ok(())
 }
 
