@@ -65,8 +65,9 @@ fn welcome(issuer: &str, demo: Option<&Dev>) -> String {
         line("Demo", "none: the database holds other resources");
     }
     for (id, secret, _) in &demo.clients {
-        if let Some(secret) = secret {
-            line("Demo client", &format!("{id} / {secret}"));
+        match secret {
+            Some(secret) => line("Demo client", &format!("{id} / {secret}")),
+            None => line("Public client", &format!("{id} (PKCE)")),
         }
     }
     for (name, password) in &demo.users {

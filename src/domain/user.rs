@@ -21,13 +21,10 @@ pub struct User {
 
 impl User {
     /// What to call the person on a page.
-    pub fn label(&self) -> &str {
-        let text = |path| self.body.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
-        text("/displayName")
-            .or_else(|| text("/name/formatted"))
-            .or_else(|| text("/userName"))
-            .or_else(|| text("/email"))
-            .unwrap_or(&self.id)
+    pub fn label(&self) -> String {
+        let text =
+            |name| self.body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+        self.full_name().or_else(|| text("userName")).or_else(|| text("email")).unwrap_or_else(|| self.id.clone())
     }
 
     /// Whether sign-in needs a second factor.
@@ -46,7 +43,7 @@ impl User {
         let mut claims = Map::new();
         claims.insert("sub".into(), json!(self.id));
         let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value.filter(|value| !value.is_null()) {
+            if let Some(value) = value.filter(|value| !value.is_null() && *value != "") {
                 claims.insert(name.into(), value);
             }
         };
@@ -89,7 +86,7 @@ impl User {
     }
 
     fn full_name(&self) -> Option<String> {
-        let text = |path| self.body.pointer(path).and_then(Value::as_str);
+        let text = |path| self.body.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
         text("/displayName").or_else(|| text("/name/formatted")).map(str::to_owned).or_else(|| {
             let parts: Vec<&str> = [text("/name/givenName"), text("/name/familyName")].into_iter().flatten().collect();
             (!parts.is_empty()).then(|| parts.join(" "))

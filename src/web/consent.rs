@@ -41,7 +41,7 @@ pub(crate) fn page(
         client_name: request.client.name.clone(),
         client_id: request.client.id.clone(),
         redirect_host: host(&request.redirect_uri),
-        user_label: login.user.label().to_owned(),
+        user_label: login.user.label(),
         scopes: scope.words().map(|word| line(word, before)).collect(),
         logo_uri: own_logo(app, document.logo_uri.as_deref()),
         policy_uri: web_link(document.policy_uri.as_deref()),

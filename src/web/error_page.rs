@@ -1,8 +1,9 @@
 //! Failures told to people.
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::{ACCEPT, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::guard::RequestId;
@@ -60,23 +61,28 @@ pub(crate) fn start_again(app: &App, href: String) -> Response {
 }
 
 /// What no route answers.
-pub(crate) async fn not_found(State(app): State<App>, request: Request) -> Response {
-    let accepts_html = request
-        .headers()
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/html"));
-    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(|| RequestId(String::new()));
-    if !accepts_html {
-        let body = serde_json::json!({ "error": "not_found", "error_description": "there is nothing at this path" });
-        return (StatusCode::NOT_FOUND, axum::Json(body)).into_response();
+pub(crate) async fn no_route(State(app): State<App>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if wants_page(&parts.headers) {
+        return not_found(&app, &parts);
     }
+    let body = serde_json::json!({ "error": "not_found", "error_description": "there is nothing at this path" });
+    (StatusCode::NOT_FOUND, axum::Json(body)).into_response()
+}
+
+/// Whether it is a person who asks.
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// The page for an address where nothing is.
+pub(crate) fn not_found(app: &App, parts: &Parts) -> Response {
     let view = ErrorPage {
-        layout: layout(&app, Some("/")),
+        layout: layout(app, Some("/")),
         title: None,
         error: "not_found".into(),
         description: "There is nothing at this address.".into(),
-        request_id: id.0,
+        request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
         hint: None,
     };
     Page::new(view).status(StatusCode::NOT_FOUND).into_response()

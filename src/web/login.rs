@@ -90,7 +90,7 @@ pub(crate) async fn get(
             let (csrf, cookie) = csrf::issue(&app, &headers, form, app.clock.now());
             let view = SignedIn {
                 layout: layout(&app, Some("/")),
-                user_label: login.user.label().to_owned(),
+                user_label: login.user.label(),
                 action: app.href("/oauth2/logout"),
                 csrf,
             };

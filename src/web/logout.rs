@@ -69,9 +69,9 @@ async fn answer(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params)
                 layout: layout(app, None),
                 action: app.href("/oauth2/logout"),
                 csrf,
-                user_label: login.user.label().to_owned(),
+                user_label: login.user.label(),
                 params: CARRIED.iter().filter_map(|name| carried(name)).collect(),
-                cancel: None,
+                cancel: app.href("/login"),
             };
             let mut page = Page::new(view).cookie(cookie);
             if let Some(uri) = &request.return_to {

@@ -18,6 +18,7 @@ use crate::oauth::Provider;
 use crate::resources::Documents;
 
 mod admin;
+mod assets;
 mod authorize;
 mod body;
 mod client_address;
@@ -40,7 +41,6 @@ mod protocol_error;
 mod rest;
 mod revoke;
 mod session;
-mod style;
 mod token;
 mod userinfo;
 
@@ -154,7 +154,8 @@ pub fn router(app: &App) -> Router {
         .route("/.well-known/jwks.json", get(discovery::jwks).options(cors::preflight))
         .route("/.well-known/openid-configuration", get(discovery::metadata).options(cors::preflight))
         .route("/.well-known/oauth-authorization-server", get(discovery::metadata).options(cors::preflight))
-        .route("/static/{file}", get(style::get))
+        .route("/static/{file}", get(assets::get))
+        .route("/favicon.ico", get(assets::favicon))
         .route("/healthz", get(health::live))
         .route("/health", get(health::live))
         .route("/readyz", get(health::ready))
@@ -175,7 +176,7 @@ pub fn router(app: &App) -> Router {
         .route("/fhir/{kind}/{id}/_history/{version}", get(rest::version))
         .layer(DefaultBodyLimit::max(DOCUMENT_BODY));
 
-    let all = protocol.merge(documents).fallback(error_page::not_found);
+    let all = protocol.merge(documents).fallback(error_page::no_route);
     let path = app.reach.base_path.as_str();
     let all = if path.is_empty() {
         all
@@ -187,7 +188,7 @@ pub fn router(app: &App) -> Router {
             .route(&outside, get(discovery::metadata).options(cors::preflight))
             .route("/healthz", get(health::live))
             .route("/readyz", get(health::ready))
-            .fallback(error_page::not_found)
+            .fallback(error_page::no_route)
     };
     all.layer(CatchPanicLayer::custom(protocol_error::panicked))
         .layer(from_fn_with_state(app.clone(), guard::guard))

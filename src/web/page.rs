@@ -7,11 +7,15 @@ use axum::response::{IntoResponse, Response};
 use url::Url;
 
 use super::pages::Layout;
-use super::{App, style};
+use super::{App, assets};
 
 /// The frame of a page. `home` is where the name in its header leads.
 pub(crate) fn layout(app: &App, home: Option<&str>) -> Layout {
-    Layout { css_href: app.href(style::PATH), home_href: home.map(|path| app.href(path)) }
+    Layout {
+        css_href: app.href(assets::STYLE),
+        icon_href: app.href(assets::ICON),
+        home_href: home.map(|path| app.href(path)),
+    }
 }
 
 /// A page to send.

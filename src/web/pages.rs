@@ -13,6 +13,8 @@ use askama::Template;
 pub struct Layout {
     /// Address of the style sheet, with the hash of its content in its name.
     pub css_href: String,
+    /// Address of the icon, named likewise.
+    pub icon_href: String,
     /// Where the name in the header leads; `None` draws it as plain text, so that a half-done sign-in is not left by accident.
     pub home_href: Option<String>,
 }
@@ -129,8 +131,8 @@ pub struct LogoutConfirm {
     pub user_label: String,
     /// Names and values of hidden fields: the logout request, carried over.
     pub params: Vec<(String, String)>,
-    /// Where "Stay signed in" leads; `None` leaves it out.
-    pub cancel: Option<String>,
+    /// Where "Stay signed in" leads.
+    pub cancel: String,
 }
 
 /// The end of a session.

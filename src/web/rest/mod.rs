@@ -19,7 +19,7 @@ use super::admin::Administrator;
 pub(crate) use batch::{bundle, put_many};
 use reply::Reply;
 pub(crate) use reply::outcome;
-use request::{Asked, Path};
+use request::{Asked, Known, Path};
 pub(crate) use sessions::search as search_sessions;
 
 use crate::resources::kind::KINDS;
@@ -29,14 +29,11 @@ use crate::resources::search::{self, Search};
 use crate::resources::{Change, DocumentKind, Effect, Mount, Outcome, Problem, Written, render};
 
 /// `/{kind}` and `/fhir/{kind}`
-pub(crate) async fn collection(State(app): State<App>, _: Administrator, asked: Asked) -> Response {
-    let kind = match asked.path.kind.as_str() {
-        "Session" => return sessions::collection(&app, &asked).await,
-        "SigningKey" => return keys::collection(&app, &asked).await,
-        name => match document_kind(name) {
-            Ok(kind) => kind,
-            Err(why) => return asked.reply(Err(why.into())),
-        },
+pub(crate) async fn collection(State(app): State<App>, Known(kind): Known, _: Administrator, asked: Asked) -> Response {
+    let kind = match kind {
+        ResourceType::Session => return sessions::collection(&app, &asked).await,
+        ResourceType::SigningKey => return keys::collection(&app, &asked).await,
+        ResourceType::Document(kind) => kind,
     };
     let answered = match asked.method {
         Method::GET | Method::HEAD => find(&app, kind, &asked).await,
@@ -50,17 +47,13 @@ pub(crate) async fn collection(State(app): State<App>, _: Administrator, asked: 
 }
 
 /// `/{kind}/{id}` and `/fhir/{kind}/{id}`
-pub(crate) async fn item(State(app): State<App>, _: Administrator, asked: Asked) -> Response {
-    let Path { kind, id, .. } = &asked.path;
-    let kind = match kind.as_str() {
-        "Session" => return sessions::item(&app, &asked, id).await,
-        "SigningKey" => return keys::item(&app, &asked, id).await,
-        name => match document_kind(name) {
-            Ok(kind) => kind,
-            Err(why) => return asked.reply(Err(why.into())),
-        },
+pub(crate) async fn item(State(app): State<App>, Known(kind): Known, _: Administrator, asked: Asked) -> Response {
+    let id = asked.path.id.clone();
+    let kind = match kind {
+        ResourceType::Session => return sessions::item(&app, &asked, &id).await,
+        ResourceType::SigningKey => return keys::item(&app, &asked, &id).await,
+        ResourceType::Document(kind) => kind,
     };
-    let id = id.clone();
     let answered = match asked.method {
         Method::GET | Method::HEAD => {
             app.documents.read(kind, &id).await.map(|row| Reply::document(StatusCode::OK, &row, asked.mount))
@@ -82,20 +75,15 @@ pub(crate) async fn item(State(app): State<App>, _: Administrator, asked: Asked)
 }
 
 /// `/{kind}/{id}/_history/{version}`: where `Location` points to. Only the present version is kept.
-pub(crate) async fn version(State(app): State<App>, _: Administrator, asked: Asked) -> Response {
-    let Path { kind, id, version } = &asked.path;
-    let found = match document_kind(kind) {
-        Ok(kind) => app.documents.read(kind, id).await,
-        Err(why) => Err(why.into()),
-    };
-    let answered = found.and_then(|row| match row.version.to_string() == *version {
-        true => Ok(Reply::document(StatusCode::OK, &row, asked.mount)),
-        false => Err(Outcome::new(
-            404,
-            "not-found",
-            format!("only the present version of {kind}/{id} is kept, {}", row.version),
-        )
-        .into()),
+pub(crate) async fn version(State(app): State<App>, Known(kind): Known, _: Administrator, asked: Asked) -> Response {
+    let Path { id, version, .. } = &asked.path;
+    let ResourceType::Document(kind) = kind else { return asked.reply(Err(not_allowed(&asked).into())) };
+    let answered = app.documents.read(kind, id).await.and_then(|row| {
+        if row.version.to_string() == *version {
+            return Ok(Reply::document(StatusCode::OK, &row, asked.mount));
+        }
+        let text = format!("only the present version of {}/{id} is kept, {}", kind.name(), row.version);
+        Err(Outcome::new(404, "not-found", text).into())
     });
     asked.reply(answered)
 }
@@ -205,12 +193,33 @@ fn elements(mut resource: Value, wanted: &[String]) -> Value {
     resource
 }
 
+/// What a path may begin with.
+#[derive(Clone, Copy, Debug)]
+enum ResourceType {
+    Document(DocumentKind),
+    Session,
+    SigningKey,
+}
+
+fn resource_type(name: &str) -> Result<ResourceType, Outcome> {
+    match (name, DocumentKind::named(name)) {
+        (_, Some(kind)) => Ok(ResourceType::Document(kind)),
+        ("Session", None) => Ok(ResourceType::Session),
+        ("SigningKey", None) => Ok(ResourceType::SigningKey),
+        _ => {
+            let known = KINDS.iter().map(|kind| kind.name()).chain(["Session", "SigningKey"]);
+            let hint = nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            Err(Outcome::new(404, "not-found", format!("there is no resource type {name} here{hint}")))
+        }
+    }
+}
+
+/// A type that can be written.
 fn document_kind(name: &str) -> Result<DocumentKind, Outcome> {
-    DocumentKind::named(name).ok_or_else(|| {
-        let known = KINDS.iter().map(|kind| kind.name()).chain(["Session", "SigningKey"]);
-        let hint = nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        Outcome::new(404, "not-found", format!("there is no resource type {name} here{hint}"))
-    })
+    match resource_type(name)? {
+        ResourceType::Document(kind) => Ok(kind),
+        _ => Err(Outcome::new(405, "not-supported", format!("{name} is made by the server and cannot be written"))),
+    }
 }
 
 fn not_allowed(asked: &Asked) -> Outcome {

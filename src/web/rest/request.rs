@@ -1,16 +1,19 @@
 //! What a request to the REST surface asks for, read once.
 
-use axum::extract::{FromRequest, OriginalUri, RawPathParams, Request};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, RawPathParams, Request};
 use axum::http::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::reply::{self, Encoding, Reply};
+use super::{ResourceType, resource_type};
 use crate::oauth::Params;
 use crate::resources::{Mount, Outcome, Precondition, Problem, format};
 use crate::web::body::media_type;
+use crate::web::{App, error_page};
 
 /// A request, read.
 pub(crate) struct Asked {
@@ -24,22 +27,35 @@ pub(crate) struct Asked {
     body: Bytes,
 }
 
+/// The resource type that the path names. It stands before the question of rights: who mistypes an address is told so, rather than
+/// asked for a password.
+pub(crate) struct Known(pub(super) ResourceType);
+
+impl FromRequestParts<App> for Known {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let path = Path::of(parts, app).await;
+        match resource_type(&path.kind) {
+            Ok(known) => Ok(Self(known)),
+            Err(_) if error_page::wants_page(&parts.headers) => Err(error_page::not_found(app, parts)),
+            Err(why) => Err(reply::outcome(&why)),
+        }
+    }
+}
+
 /// `/{kind}/{id}/_history/{version}`; what a path lacks is empty.
+#[derive(Default)]
 pub(super) struct Path {
     pub(super) kind: String,
     pub(super) id: String,
     pub(super) version: String,
 }
 
-impl<S: Send + Sync> FromRequest<S> for Asked {
-    type Rejection = Response;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let (mut parts, body) = request.into_parts();
-        let mut path = Path { kind: String::new(), id: String::new(), version: String::new() };
-        if let Ok(params) =
-            <RawPathParams as axum::extract::FromRequestParts<S>>::from_request_parts(&mut parts, state).await
-        {
+impl Path {
+    async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Self {
+        let mut path = Self::default();
+        if let Ok(params) = RawPathParams::from_request_parts(parts, state).await {
             for (name, value) in &params {
                 match name {
                     "kind" => value.clone_into(&mut path.kind),
@@ -49,6 +65,16 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
                 }
             }
         }
+        path
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Asked {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let path = Path::of(&mut parts, state).await;
         let uri =
             parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |original| original.0.clone());
         let mount = if uri.path().split('/').any(|segment| segment == "fhir") { Mount::Fhir } else { Mount::Aidbox };

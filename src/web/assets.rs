@@ -1,0 +1,32 @@
+//! The style sheet and the icon, under names that change with their content and so may be kept for ever.
+
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+
+/// Where pages link the style sheet; the build script hashes what is linked.
+pub(crate) const STYLE: &str = concat!("/static/style-", env!("STYLE_HASH"), ".css");
+/// Where they link the icon.
+pub(crate) const ICON: &str = concat!("/static/icon-", env!("ICON_HASH"), ".svg");
+
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// `GET /static/{file}`
+pub(crate) async fn get(Path(file): Path<String>) -> Response {
+    let is = |path: &str| path.strip_prefix("/static/") == Some(&file);
+    let (media_type, content) = if is(STYLE) {
+        ("text/css; charset=utf-8", include_str!("style.css"))
+    } else if is(ICON) {
+        ("image/svg+xml", include_str!("icon.svg"))
+    } else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    ([(CONTENT_TYPE, media_type), (CACHE_CONTROL, FOR_EVER)], content).into_response()
+}
+
+/// `GET /favicon.ico`, which browsers ask for beside answers that are no pages.
+pub(crate) async fn favicon() -> Response {
+    ([(CONTENT_TYPE, "image/svg+xml"), (CACHE_CONTROL, "public, max-age=86400")], include_str!("icon.svg"))
+        .into_response()
+}
