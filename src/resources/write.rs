@@ -16,6 +16,7 @@ use crate::clock::new_row_id;
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 use crate::store::documents::Row;
+use crate::store::users::provided_scope;
 
 /// How often somebody else may be faster before we say so.
 pub(super) const TRIES: usize = 5;
@@ -55,6 +56,21 @@ pub(super) struct Prepared {
     /// Whether a secret is another one now.
     pub(super) new_secret: bool,
     pub(super) written: Written,
+}
+
+impl Prepared {
+    /// The user and the client of a Grant that is taken back, in whole or in part: what was issued under it ends.
+    fn withdrawn_consent(&self) -> Option<(&str, &str)> {
+        let after = &self.written.row.body.0;
+        let (before, still) = match self.written.effect {
+            Effect::Deleted => (after, None),
+            _ => (self.before.as_ref()?, Some(after)),
+        };
+        let covered = still.is_some_and(|after| {
+            parties(after) == parties(before) && provided_scope(before).is_within(&provided_scope(after))
+        });
+        parties(before).filter(|_| !covered)
+    }
 }
 
 impl Documents {
@@ -218,12 +234,15 @@ impl Documents {
                 .flatten()
         };
         let base = present.map_or(0, |row| row.version);
-        // A changed password ends whatever was issued under the old one.
-        let ends = kind == DocumentKind::User && living.is_some() && secrets.get("password") != before.get("password");
+        let active = kind.is_active(body.as_object().unwrap_or(&Map::new()));
+        // A changed password ends whatever was issued under the old one; switching off ends it for good, not until switched on again.
+        let ends = living.is_some_and(|row| {
+            row.active && !active || kind == DocumentKind::User && secrets.get("password") != before.get("password")
+        });
         let row = Row {
             kind: kind.name().into(),
             version: base + 1,
-            active: kind.is_active(body.as_object().unwrap_or(&Map::new())),
+            active,
             epoch: present.map_or(0, |row| row.epoch) + i64::from(ends),
             user_id: reference("user"),
             client_id: reference("client"),
@@ -269,7 +288,12 @@ impl Documents {
                     }
                 }
                 DocumentKind::Client if deleted => tx.delete_grants_of(None, Some(&row.id), now).await?,
-                _ => {}
+                DocumentKind::Client => {}
+                DocumentKind::Grant => {
+                    if let Some((user_id, client_id)) = one.withdrawn_consent() {
+                        tx.end_what_was_consented(user_id, client_id, now).await?;
+                    }
+                }
             }
         }
         if order.iter().any(|one| one.kind == DocumentKind::Client) {
@@ -282,6 +306,12 @@ impl Documents {
         }
         Ok(true)
     }
+}
+
+/// The user and the client of a Grant.
+fn parties(grant: &Value) -> Option<(&str, &str)> {
+    let id = |name: &str| grant.pointer(&format!("/{name}/id")).and_then(Value::as_str);
+    id("user").zip(id("client"))
 }
 
 fn prepare_delete(kind: DocumentKind, id: &str, living: Option<&Row>, now: Timestamp) -> Result<Prepared, Problem> {

@@ -387,6 +387,30 @@ impl Store {
 }
 
 impl Tx {
+    /// Ends what a client got by a person's consent. Unredeemed codes go first: one that is redeemed meanwhile has its family
+    /// ended by the second statement.
+    pub async fn end_what_was_consented(&mut self, user_id: &str, client_id: &str, now: Timestamp) -> Result<()> {
+        sql!(
+            self.conn(),
+            execute,
+            "UPDATE authorization_code SET expires_at = $3
+             WHERE user_id = $1 AND client_id = $2 AND claimed_at IS NULL AND expires_at > $3",
+            user_id,
+            client_id,
+            now,
+        )?;
+        sql!(
+            self.conn(),
+            execute,
+            "UPDATE session SET family_ended_at = $3
+             WHERE user_id = $1 AND client_id = $2 AND family = id AND kind = 'authorization_code' AND family_ended_at IS NULL",
+            user_id,
+            client_id,
+            now,
+        )
+        .map(drop)
+    }
+
     /// Inserts a session inside a larger step.
     pub(super) async fn insert_session(&mut self, session: &Session) -> Result<()> {
         insert_session!(self.conn(), session)

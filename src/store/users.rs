@@ -167,7 +167,8 @@ impl Store {
     }
 }
 
-fn provided_scope(body: &Value) -> Scope {
+/// The scopes that a Grant covers.
+pub fn provided_scope(body: &Value) -> Scope {
     let listed = body.get("provided-scope").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let written =
         body.get("scope").and_then(Value::as_str).unwrap_or_default().split(' ').filter(|word| !word.is_empty());

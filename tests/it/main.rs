@@ -31,3 +31,4 @@ mod support;
 mod throttle;
 mod token_endpoint;
 mod userinfo;
+mod withdrawal;

@@ -1,0 +1,88 @@
+//! Taking back what was given: a consent, an account, an application. What was issued under it ends, and does not come back.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Database, Server, both};
+
+async fn refresh(server: &Server, tokens: &Value) -> (StatusCode, Value) {
+    let token = tokens["refresh_token"].as_str().unwrap();
+    server.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+}
+
+async fn ended(server: &Server, tokens: &Value) {
+    assert!(!server.is_active(tokens["access_token"].as_str().unwrap()).await, "the access token lives on");
+    let (status, body) = refresh(server, tokens).await;
+    assert_eq!((status.as_u16(), &body["error"]), (400, &json!("invalid_grant")), "{body}");
+}
+
+/// The Grant that consenting made.
+async fn grant(server: &Server) -> String {
+    let found: Value =
+        server.admin("GET", "/Grant?user=alice&client=web-app").send().await.unwrap().json().await.unwrap();
+    assert_eq!(found["total"], 1);
+    found["entry"][0]["resource"]["id"].as_str().unwrap().to_owned()
+}
+
+both!(
+    async fn a_deleted_consent_ends_tokens_and_codes(server: Server) {
+        server.web_app(json!({})).await;
+        server.alice().await;
+        let tokens = server.tokens("openid email").await;
+        let code = server.code("openid email").await;
+        let path = format!("/Grant/{}", grant(&server).await);
+        assert_eq!(server.admin("DELETE", &path).send().await.unwrap().status(), 200);
+        ended(&server, &tokens).await;
+        let (status, body) = server.token(&[("grant_type", "authorization_code"), ("code", &code)]).await;
+        assert_eq!((status.as_u16(), &body["error"]), (400, &json!("invalid_grant")));
+    }
+);
+
+both!(
+    async fn a_narrowed_consent_ends_tokens_and_a_widened_one_does_not(server: Server) {
+        server.web_app(json!({})).await;
+        server.alice().await;
+        let tokens = server.tokens("openid email").await;
+        let path = format!("/Grant/{}", grant(&server).await);
+        let provide = async |scope: Value| {
+            let answer = server.admin("PATCH", &path).json(&json!({ "provided-scope": scope })).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+        };
+        provide(json!(["openid", "email", "profile"])).await;
+        assert!(server.is_active(tokens["access_token"].as_str().unwrap()).await);
+        provide(json!(["openid"])).await;
+        ended(&server, &tokens).await;
+    }
+);
+
+both!(
+    async fn one_consent_does_not_end_what_another_gave(server: Server) {
+        server.web_app(json!({})).await;
+        server.alice().await;
+        let tokens = server.tokens("openid email").await;
+        let other = json!({
+            "user": {"resourceType": "User", "id": "alice"}, "client": {"resourceType": "Client", "id": "other"},
+            "provided-scope": ["openid"],
+        });
+        server.put("/Grant/other", other).await;
+        assert_eq!(server.admin("DELETE", "/Grant/other").send().await.unwrap().status(), 200);
+        assert!(server.is_active(tokens["access_token"].as_str().unwrap()).await);
+    }
+);
+
+both!(
+    async fn switching_a_user_or_a_client_off_and_on_again_revives_nothing(server: Server) {
+        server.web_app(json!({})).await;
+        server.alice().await;
+        for (path, off, on) in [
+            ("/User/alice", json!({"inactive": true}), json!({"inactive": false})),
+            ("/Client/web-app", json!({"active": false}), json!({"active": true})),
+        ] {
+            let tokens = server.tokens("openid email").await;
+            for change in [off, on] {
+                assert_eq!(server.admin("PATCH", path).json(&change).send().await.unwrap().status(), 200);
+            }
+            ended(&server, &tokens).await;
+        }
+    }
+);
