@@ -110,24 +110,3 @@ both!(
         assert!(status == 400 || third.get("scope").is_none(), "{third}");
     }
 );
-
-// A consent that is taken back ends what it allowed, access tokens too: off means off.
-both!(
-    async fn tokens_end_with_the_consent(server: Server) {
-        server.web_app(json!({})).await;
-        server.put("/Client/other", json!({"secret": "x", "grant_types": ["password"]})).await;
-        server.alice().await;
-        let unredeemed = server.code("openid").await;
-        let tokens = server.tokens("openid").await;
-        let form = [("grant_type", "password"), ("username", "alice"), ("password", "correct-horse-battery")];
-        let (_, elsewhere) = server.post_form("/oauth2/token", Some(("other", "x")), &form).await;
-        let found =
-            server.admin("GET", "/Grant?.client.id=web-app").send().await.unwrap().json::<Value>().await.unwrap();
-        let id = found["entry"][0]["resource"]["id"].as_str().unwrap();
-        server.delete(&format!("/Grant/{id}")).await;
-        assert!(!server.is_active(text(&tokens, "access_token")).await);
-        assert_refused(&server.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant", "ended");
-        assert_refused(&server.redeem(&unredeemed).await, 400, "invalid_grant", "");
-        assert!(server.is_active(text(&elsewhere, "access_token")).await);
-    }
-);
