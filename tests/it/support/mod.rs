@@ -2,9 +2,11 @@
 
 mod browser;
 mod server;
+mod tokens;
 
 pub(crate) use browser::{Browser, Page, Query};
-pub(crate) use server::{Database, Server};
+pub(crate) use server::{Database, Server, merge};
+pub(crate) use tokens::{Answer, CHALLENGE, VERIFIER, assert_refused, jwt, text};
 
 /// A test on both databases: `both!(async fn a_sentence(server: Server) { … });` becomes `a_sentence::sqlite` and
 /// `a_sentence::postgres`.
