@@ -4,7 +4,7 @@ mod browser;
 mod server;
 
 pub(crate) use browser::{Browser, Page, Query};
-pub(crate) use server::{Database, Server};
+pub(crate) use server::{Database, Server, claims, jwt_part, request};
 
 /// A test on both databases: `both!(async fn a_sentence(server: Server) { … });` becomes `a_sentence::sqlite` and
 /// `a_sentence::postgres`.
