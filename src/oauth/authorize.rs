@@ -142,7 +142,9 @@ impl Provider {
             Given::Nothing => Some(self.store.consented_scope(&login.user.id, &client.id).await?),
         };
         if let Some(before) = consented
-            && (request.prompt.consent || !before.as_ref().is_some_and(|before| scope.is_within(before)))
+            && (request.prompt.consent
+                || !request.reaches_its_client()
+                || !before.as_ref().is_some_and(|before| scope.is_within(before)))
         {
             return Ok(match request.prompt.none {
                 true => self.refuse(
@@ -277,6 +279,13 @@ fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<Aut
 }
 
 impl AuthorizationRequest {
+    /// Whether the answer is of use to nobody but the client that was consented to: it must prove itself for tokens, or https
+    /// leads to no other. Where neither is so, an earlier consent does not stand in for the person (RFC 8252 §8.6).
+    fn reaches_its_client(&self) -> bool {
+        let proves_itself = !self.client.is_public() && !self.client.secret_is_optional(GrantType::AuthorizationCode);
+        proves_itself || self.redirect_uri.starts_with("https://")
+    }
+
     /// Core §3.1.2.1: `prompt=login` and `max_age` ask for a fresh sign-in; `max_age=0` is the same as `prompt=login`.
     const fn wants_sign_in(&self, login: &SignedIn, now: Timestamp) -> bool {
         self.prompt.login || matches!(self.max_age, Some(age) if age == 0 || login.auth_time.until(now) > age)
