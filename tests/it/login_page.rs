@@ -36,8 +36,10 @@ both!(
         server.web_app(json!({"logo_uri": "https://tracker.example/logo.png"})).await;
         let page = server.authorize(&server.browser(), &request(&[])).await;
         assert!(page.is_login() && !page.html.contains("tracker.example"), "{page:?}");
-        let style =
-            server.browser().get(page.url.join(&page.attribute("link[rel=stylesheet]", "href").unwrap()).unwrap().as_str()).await;
+        let style = server
+            .browser()
+            .get(page.url.join(&page.attribute("link[rel=stylesheet]", "href").unwrap()).unwrap().as_str())
+            .await;
         assert_eq!((style.status.as_u16(), style.header("content-type")), (200, "text/css; charset=utf-8"));
         assert!(!style.html.contains("http") && !style.html.contains("@import"));
     }
