@@ -27,6 +27,7 @@ mod rest_documents;
 mod rest_search;
 mod rest_secrets;
 mod revocation;
+mod safe_answers;
 mod sessions;
 mod signing_keys;
 mod support;

@@ -208,6 +208,48 @@ impl Server {
     }
 }
 
+/// An authorization request of `web-app` with more parameters.
+pub(crate) fn request<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [("response_type", "code"), ("client_id", "web-app")].into_iter().chain(more.iter().copied()).collect()
+}
+
+impl Server {
+    /// A browser in which Alice is signed in.
+    pub(crate) async fn signed_in(&self) -> Browser {
+        let browser = self.browser();
+        let page = browser.get(&self.url("/login")).await;
+        let page = browser.sign_in(&page, "alice", "correct-horse-battery").await;
+        assert_eq!(page.status, 303, "{page:?}");
+        browser
+    }
+
+    /// Whether somebody is signed in in this browser.
+    pub(crate) async fn is_signed_in(&self, browser: &Browser) -> bool {
+        let page = browser.get(&self.url("/login")).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        !page.is_login()
+    }
+
+    /// Redeems a code of `web-app`.
+    pub(crate) async fn redeem(&self, code: &str) -> Value {
+        let (status, tokens) = self.token(&[("grant_type", "authorization_code"), ("code", code)]).await;
+        assert_eq!(status, 200, "{tokens}");
+        tokens
+    }
+}
+
+/// The claims of a JWT, unverified.
+pub(crate) fn claims(jwt: &Value) -> Value {
+    jwt_part(jwt, 1)
+}
+
+/// A part of a JWT: 0 is the header, 1 the claims.
+pub(crate) fn jwt_part(jwt: &Value, part: usize) -> Value {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let text = jwt.as_str().unwrap_or_else(|| panic!("no JWT: {jwt}"));
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text.split('.').nth(part).unwrap()).unwrap()).unwrap()
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(file) = &self.file {
