@@ -252,7 +252,7 @@ pub(crate) fn merge(document: &mut Value, change: &Value) {
 }
 
 /// A schema of its own on the server that `TEST_DATABASE_URL` names. Without one the test fails: a database is never skipped.
-async fn new_schema() -> (String, String) {
+pub(crate) async fn new_schema() -> (String, String) {
     let url = std::env::var("TEST_DATABASE_URL").expect(
         "TEST_DATABASE_URL is not set: run scripts/test, which starts a PostgreSQL of its own, or name a server",
     );
