@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::kind::DocumentKind;
 use super::outcome::{Issue, Outcome, Problem};
 use super::secret_fields;
-use super::{Change, Documents, Precondition, is_id, object, one_form, patch, stored};
+use super::{Change, Documents, Precondition, absent, is_id, object, one_form, patch, stored};
 use crate::clock::new_row_id;
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
@@ -155,9 +155,12 @@ impl Documents {
         }
         let document = match change {
             Change::Put(_, _, document) | Change::Post(_, document) => document,
-            Change::Delete(..) => return prepare_delete(kind, &id, living, now),
+            Change::Delete(..) => {
+                let row = living.ok_or_else(|| absent(kind, &id, present.as_ref()))?;
+                return Ok(prepare_delete(kind, row, now));
+            }
             Change::Patch(_, _, method, change) => {
-                let row = living.ok_or_else(|| Outcome::not_found(kind.name(), &id))?;
+                let row = living.ok_or_else(|| absent(kind, &id, present.as_ref()))?;
                 patch::apply(kind, Self::as_read(row), method, change)?
             }
         };
@@ -284,21 +287,20 @@ impl Documents {
     }
 }
 
-fn prepare_delete(kind: DocumentKind, id: &str, living: Option<&Row>, now: Timestamp) -> Result<Prepared, Problem> {
-    let row = living.ok_or_else(|| Outcome::not_found(kind.name(), id))?;
-    let mut row = row.clone();
+fn prepare_delete(kind: DocumentKind, living: &Row, now: Timestamp) -> Prepared {
+    let mut row = living.clone();
     let base = row.version;
     row.version += 1;
     row.epoch += 1;
     row.updated_at = now;
     row.deleted_at = Some(now);
-    Ok(Prepared {
+    Prepared {
         kind,
         base,
         before: None,
         new_secret: false,
         written: Written { row, effect: Effect::Deleted, warnings: Vec::new() },
-    })
+    }
 }
 
 fn own_id(kind: DocumentKind, document: &Value) -> Result<String, Problem> {
