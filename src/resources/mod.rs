@@ -52,6 +52,14 @@ pub struct Precondition {
     pub if_none_match_any: bool,
 }
 
+impl Precondition {
+    /// Reads `If-Match` and `If-None-Match`; a version may be written bare, or as a strong or weak tag.
+    pub fn read(if_match: Option<&str>, if_none_match: Option<&str>) -> Self {
+        let version = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
+        Self { if_match: if_match.map(version), if_none_match_any: if_none_match.is_some_and(|tag| tag.trim() == "*") }
+    }
+}
+
 /// A change to one document, of many that are made together.
 #[derive(Clone, Debug)]
 pub enum Change {

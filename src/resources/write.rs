@@ -57,6 +57,21 @@ pub(super) struct Prepared {
     pub(super) written: Written,
 }
 
+/// How writing what was prepared went.
+pub(super) enum Wrote {
+    /// Everything is written.
+    All,
+    /// Nothing is: a row is not the one it was prepared over.
+    Overtaken,
+    /// Nothing is: this user would sign in with a name that leads to another one.
+    NameTaken {
+        /// The user's id.
+        user: String,
+        /// The refusal.
+        outcome: Outcome,
+    },
+}
+
 impl Documents {
     /// Makes changes together or not at all. `origin` marks documents as made by a bundle.
     pub async fn change_all(
@@ -72,8 +87,10 @@ impl Documents {
         }
         for _ in 0..TRIES {
             let prepared = self.prepare_all(&changes, origin, now).await?;
-            if self.write(&prepared, now).await? {
-                return Ok(prepared.into_iter().map(|one| one.written).collect());
+            match self.write(&prepared, now).await? {
+                Wrote::All => return Ok(prepared.into_iter().map(|one| one.written).collect()),
+                Wrote::NameTaken { outcome, .. } => return Err(outcome.into()),
+                Wrote::Overtaken => {}
             }
         }
         Err(Outcome::new(409, "conflict", "others keep changing the same resources; try again").into())
@@ -244,35 +261,37 @@ impl Documents {
         Ok(Prepared { kind, base, before, new_secret, written: Written { row, effect, warnings } })
     }
 
-    /// Writes what was prepared; `false` where a row is not the one it was prepared over.
-    pub(super) async fn write(&self, prepared: &[Prepared], now: Timestamp) -> Result<bool, Problem> {
+    /// Writes what was prepared.
+    pub(super) async fn write(&self, prepared: &[Prepared], now: Timestamp) -> Result<Wrote, Problem> {
         // In one order on every node, so that two batches wait for each other rather than deadlock.
         let mut order: Vec<&Prepared> = prepared.iter().filter(|one| one.written.effect != Effect::Unchanged).collect();
         if order.is_empty() {
-            return Ok(true);
+            return Ok(Wrote::All);
         }
         order.sort_by(|a, b| (a.kind, &a.written.row.id, a.base).cmp(&(b.kind, &b.written.row.id, b.base)));
         let mut tx = self.store().begin().await?;
         for one in &order {
-            if !tx.write_document(&one.written.row, one.base).await? {
-                return Ok(false);
+            let Written { row, effect, .. } = &one.written;
+            if !tx.write_document(row, one.base).await? {
+                return Ok(Wrote::Overtaken);
             }
-        }
-        for one in &order {
-            let row = &one.written.row;
-            let deleted = one.written.effect == Effect::Deleted;
+            let deleted = *effect == Effect::Deleted;
             match one.kind {
                 DocumentKind::User => {
-                    let names = if deleted { Vec::new() } else { login_names(row) };
-                    if let Some(taken) = tx.set_login_names(&row.id, &names).await? {
-                        return Err(taken_name(row, &taken).into());
-                    }
+                    // Given up first, so that users may exchange their names.
+                    tx.set_login_names(&row.id, &[]).await?;
                     if deleted {
                         tx.delete_grants_of(Some(&row.id), None, now).await?;
                     }
                 }
                 DocumentKind::Client if deleted => tx.delete_grants_of(None, Some(&row.id), now).await?,
                 _ => {}
+            }
+        }
+        let kept = |one: &&&Prepared| one.kind == DocumentKind::User && one.written.effect != Effect::Deleted;
+        for row in order.iter().filter(kept).map(|one| &one.written.row) {
+            if let Some(taken) = tx.set_login_names(&row.id, &login_names(row)).await? {
+                return Ok(Wrote::NameTaken { user: row.id.clone(), outcome: taken_name(row, &taken) });
             }
         }
         if order.iter().any(|one| one.kind == DocumentKind::Client) {
@@ -283,7 +302,7 @@ impl Documents {
             let Written { row, effect, .. } = &one.written;
             tracing::info!(event = "document_changed", kind = row.kind, id = row.id, version = row.version, ?effect);
         }
-        Ok(true)
+        Ok(Wrote::All)
     }
 }
 
