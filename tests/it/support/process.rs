@@ -141,9 +141,10 @@ impl Process {
             if let Some(line) = output[of].lines().find(|line| fits(line)) {
                 return line.to_owned();
             }
-            let left = until.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "the line does not come: {output:?}");
-            output = changed.wait_timeout(output, left).unwrap().0;
+            // The readers are gone when the process is.
+            let ended = Arc::strong_count(&self.output) == 1;
+            assert!(!ended && Instant::now() < until, "the line does not come: {output:?}");
+            output = changed.wait_timeout(output, Duration::from_millis(100)).unwrap().0;
         }
     }
 
