@@ -21,6 +21,8 @@ use crate::store::codes::Code;
 
 /// Life of an authorization code in seconds (RFC 6749 §4.1.2 recommends ten minutes at the most; a minute is plenty).
 pub const CODE_LIFE: i64 = 60;
+/// Seconds that a browser may take from the login page back to the authorization endpoint.
+const WAY_BACK: i64 = 60;
 
 /// A sound authorization request.
 #[derive(Clone, Debug)]
@@ -140,7 +142,9 @@ impl Provider {
             Given::Nothing => Some(self.store.consented_scope(&login.user.id, &client.id).await?),
         };
         if let Some(before) = consented
-            && (request.prompt.consent || !before.as_ref().is_some_and(|before| scope.is_within(before)))
+            && (request.prompt.consent
+                || !request.reaches_its_client()
+                || !before.as_ref().is_some_and(|before| scope.is_within(before)))
         {
             return Ok(match request.prompt.none {
                 true => self.refuse(
@@ -275,19 +279,32 @@ fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<Aut
 }
 
 impl AuthorizationRequest {
-    /// Core §3.1.2.1: `prompt=login` and `max_age` ask for a fresh sign-in.
-    const fn wants_sign_in(&self, login: &SignedIn, now: Timestamp) -> bool {
-        self.prompt.login || matches!(self.max_age, Some(age) if login.auth_time.until(now) > age)
+    /// Whether the answer is of use to nobody but the client that was consented to: it must prove itself for tokens, or https
+    /// leads to no other. Where neither is so, an earlier consent does not stand in for the person (RFC 8252 §8.6).
+    fn reaches_its_client(&self) -> bool {
+        let proves_itself = !self.client.is_public() && !self.client.secret_is_optional(GrantType::AuthorizationCode);
+        proves_itself || self.redirect_uri.starts_with("https://")
     }
-}
 
-/// The parameters of the same request once the person has just signed in: what asked for that is fulfilled.
-pub fn after_sign_in(params: &Params) -> Params {
-    let Some(prompt) = params.text("prompt") else { return params.clone() };
-    let rest: Vec<&str> = prompt.split(' ').filter(|word| !matches!(*word, "login" | "select_account" | "")).collect();
-    match rest.is_empty() {
-        true => params.clone().without("prompt"),
-        false => params.clone().with("prompt", &rest.join(" ")),
+    /// Core §3.1.2.1: `prompt=login` and `max_age` ask for a fresh sign-in; `max_age=0` is the same as `prompt=login`.
+    const fn wants_sign_in(&self, login: &SignedIn, now: Timestamp) -> bool {
+        self.prompt.login || matches!(self.max_age, Some(age) if age == 0 || login.auth_time.until(now) > age)
+    }
+
+    /// The parameters of the same request once the person has just signed in: what asked for that is fulfilled.
+    pub fn after_sign_in(&self, params: &Params) -> Params {
+        let mut params = params.clone();
+        // The way back from the login page takes a moment; counted, it would ask for another sign-in, and another.
+        if self.max_age.is_some_and(|age| age < WAY_BACK) {
+            params = params.with("max_age", &WAY_BACK.to_string());
+        }
+        let Some(prompt) = params.text("prompt") else { return params };
+        let rest: Vec<&str> =
+            prompt.split(' ').filter(|word| !matches!(*word, "login" | "select_account" | "")).collect();
+        match rest.join(" ").as_str() {
+            "" => params.without("prompt"),
+            rest => params.with("prompt", rest),
+        }
     }
 }
 

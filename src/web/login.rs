@@ -18,7 +18,7 @@ use super::pages::{Login, SignedIn};
 use super::{App, error_page};
 use crate::identity::sign_in::{Attempt, Refused};
 use crate::oauth::Params;
-use crate::oauth::authorize::{AuthorizationRequest, after_sign_in};
+use crate::oauth::authorize::AuthorizationRequest;
 
 const FORM: &str = "login";
 
@@ -158,7 +158,8 @@ pub(crate) async fn post(
         Err(internal) => return error_page::internal_error(&app, &id, &internal),
     };
     tracing::info!(event = "login", user = %user.id, session = %started.id, %address);
-    let mut response = see_other(&app.href(&start(&after_sign_in(&params))));
+    let back = request.map_or_else(|| params.clone(), |request| request.after_sign_in(&params));
+    let mut response = see_other(&app.href(&start(&back)));
     response.headers_mut().append(SET_COOKIE, Cookie::Login.set(&app, &cookie.reveal()));
     response.headers_mut().append(SET_COOKIE, Cookie::Known.set(&app, &cookies::known(&app, &user.id)));
     response

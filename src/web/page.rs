@@ -82,22 +82,23 @@ pub(crate) fn see_other(location: &str) -> Response {
     }
 }
 
-/// `https://app.example`, or `myapp:` for an application's own scheme, as a source of a content security policy.
+/// `https://app.example`, or `myapp:` for an application's own scheme, as a source of a content security policy. Its grammar
+/// knows no IPv6 addresses (CSP Level 3 §2.3.1): there, too, the scheme has to do.
 fn origin(uri: &str) -> Option<String> {
     let url = Url::parse(uri).ok()?;
+    let nameable = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
     match url.scheme() {
-        "http" | "https" => Some(url.origin().ascii_serialization()),
+        "http" | "https" if url.host_str().is_some_and(nameable) => Some(url.origin().ascii_serialization()),
         scheme => Some(format!("{scheme}:")),
     }
 }
 
-/// Host (and port) of a URI, for people.
+/// Host (and port) of a URI, for people; the scheme where it is an application's own, since what follows is then no host.
 pub(crate) fn host(uri: &str) -> String {
-    Url::parse(uri)
-        .ok()
-        .and_then(|url| {
-            let host = url.host_str()?.to_owned();
-            Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
-        })
-        .unwrap_or_else(|| uri.split(':').next().unwrap_or(uri).to_owned())
+    let Ok(url) = Url::parse(uri) else { return uri.to_owned() };
+    match (url.scheme(), url.host_str(), url.port()) {
+        ("http" | "https", Some(host), Some(port)) => format!("{host}:{port}"),
+        ("http" | "https", Some(host), None) => host.to_owned(),
+        (scheme, ..) => format!("{scheme}:"),
+    }
 }

@@ -132,6 +132,53 @@ impl Page {
     }
 }
 
+impl Browser {
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Page {
+        read(request.send().await.unwrap()).await
+    }
+
+    /// Posts the page's form with further headers, as a browser sends them of itself.
+    pub(crate) async fn submit_with(&self, page: &Page, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Page {
+        let (action, mut form) = page.form();
+        form.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let mut request = self.http.post(page.url.join(&action).unwrap()).form(&form);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request).await
+    }
+}
+
+impl Page {
+    /// A header of the answer; empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// The whole `Set-Cookie` line of one of our cookies (`login`, `browser`, `known`), where the answer sets it.
+    pub(crate) fn cookie(&self, kind: &str) -> Option<String> {
+        let lines = self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+        let named = |line: &&str| line.split_once('=').is_some_and(|(name, _)| name.ends_with(&format!("-{kind}")));
+        lines.into_iter().find(named).map(str::to_owned)
+    }
+
+    /// The code on an error page, which must look like one; `None` where this is no error page.
+    pub(crate) fn error(&self) -> Option<String> {
+        if !self.has("#error") {
+            return None;
+        }
+        assert!(self.text("h1").contains("Error") && !self.text("#error_description").is_empty(), "{self:?}");
+        assert!(self.location.is_none(), "an error page that leads away: {self:?}");
+        Some(self.text("#error"))
+    }
+
+    /// Whether this is the page that leads back to the start; where to.
+    pub(crate) fn start_again(&self) -> Option<String> {
+        self.text("main").contains("Start again").then(|| self.attribute("main a", "href").unwrap())
+    }
+}
+
 async fn read(response: reqwest::Response) -> Page {
     Page {
         status: response.status(),

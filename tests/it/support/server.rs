@@ -201,11 +201,29 @@ impl Server {
 
     /// Tokens of `web-app` by the code flow.
     pub(crate) async fn tokens(&self, scope: &str) -> Value {
-        let code = self.code(scope).await;
-        let (status, tokens) = self.token(&[("grant_type", "authorization_code"), ("code", &code)]).await;
-        assert_eq!(status, 200, "{tokens}");
-        tokens
+        self.redeemed(&self.code(scope).await).await
     }
+
+    /// A browser in which Alice is signed in.
+    pub(crate) async fn signed_in(&self) -> Browser {
+        let browser = self.browser();
+        let page = browser.get(&self.url("/login")).await;
+        let page = browser.sign_in(&page, "alice", "correct-horse-battery").await;
+        assert_eq!(page.status, 303, "{page:?}");
+        browser
+    }
+
+    /// Whether somebody is signed in in this browser.
+    pub(crate) async fn is_signed_in(&self, browser: &Browser) -> bool {
+        let page = browser.get(&self.url("/login")).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        !page.is_login()
+    }
+}
+
+/// An authorization request of `web-app` with more parameters.
+pub(crate) fn request<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [("response_type", "code"), ("client_id", "web-app")].into_iter().chain(more.iter().copied()).collect()
 }
 
 impl Drop for Server {
@@ -215,7 +233,24 @@ impl Drop for Server {
                 let _ = std::fs::remove_file(format!("{}{ending}", file.display()));
             }
         }
-        let _ = self.schema.take();
+        if let Some(schema) = self.schema.take() {
+            // A destructor cannot wait, and a runtime cannot be left within another one: on a thread of its own.
+            let dropped = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(drop_schema(&schema));
+            });
+            let _ = dropped.join();
+        }
+    }
+}
+
+async fn drop_schema(name: &str) {
+    use sqlx::Connection;
+    let url = std::env::var("TEST_DATABASE_URL").unwrap_or_default();
+    if let Ok(mut connection) = sqlx::PgConnection::connect(&url).await {
+        // Tables that a server still works on are left alone rather than waited for.
+        let text = format!("SET lock_timeout = '2s'; DROP SCHEMA {name} CASCADE");
+        let _ = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut connection).await;
     }
 }
 
@@ -252,7 +287,7 @@ pub(crate) fn merge(document: &mut Value, change: &Value) {
 }
 
 /// A schema of its own on the server that `TEST_DATABASE_URL` names. Without one the test fails: a database is never skipped.
-async fn new_schema() -> (String, String) {
+pub(crate) async fn new_schema() -> (String, String) {
     let url = std::env::var("TEST_DATABASE_URL").expect(
         "TEST_DATABASE_URL is not set: run scripts/test, which starts a PostgreSQL of its own, or name a server",
     );
