@@ -69,7 +69,7 @@ impl Logins {
             created_at: now,
             ended_at: None,
         };
-        self.store.insert_session(&session).await?;
+        self.store.insert_session(session).await?;
         Ok((cookie, SignedIn { id, user: user.clone(), auth_time: now }))
     }
 

@@ -197,7 +197,7 @@ impl Provider {
             claimed_at: None,
             session_id: None,
         };
-        self.store.insert_code(&row).await?;
+        self.store.insert_code(row).await?;
         Ok(code)
     }
 

@@ -118,17 +118,4 @@ impl Provider {
 }
 
 /// A failure of the database, for the room that must tell a passing one from a lasting one.
-pub use crate::store::Error as StoreError;
-
-/// Whether the same request may succeed in a moment: the database is away, restarting, or out of connections.
-pub fn is_passing(error: &StoreError) -> bool {
-    match error {
-        StoreError::Io(_) | StoreError::PoolTimedOut | StoreError::PoolClosed | StoreError::WorkerCrashed => true,
-        // PostgreSQL classes: 08 connection, 40 transaction rollback, 53 resources, 57 operator intervention. SQLite: 5 busy, 6 locked.
-        StoreError::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-                || matches!(&*code, "5" | "6" | "517")
-        }),
-        _ => false,
-    }
-}
+pub use crate::store::{Error as StoreError, is_passing};

@@ -71,7 +71,7 @@ impl Params {
         if self.values.len() >= MAX_PARAMETERS || value.len() > MAX_VALUE || name.len() > 256 {
             return Err(Refused::invalid_request("the request has too many or too long parameters"));
         }
-        if name.chars().chain(value.chars()).any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        if name.chars().chain(value.chars()).any(char::is_control) {
             return Err(Refused::invalid_request("a parameter has a control character in it"));
         }
         match self.values.entry(name) {

@@ -1,11 +1,15 @@
 //! Authorization codes: issued once, claimed once.
 
-use sqlx::FromRow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use sqlx::types::Json;
+use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-use super::sessions::{Session, insert_columns};
-use super::{Db, Result, Store};
+use super::coalesce::Queue;
+use super::sessions::{FOREVER, Session, insert_columns};
+use super::{Db, Pools, Result, Store, Tx};
 use crate::domain::secret::Digest;
 use crate::domain::time::Timestamp;
 
@@ -34,20 +38,20 @@ pub struct Code {
 }
 
 /// What a token request presents, and the tokens it is to get.
-#[derive(Debug)]
-pub struct Redemption<'a> {
+#[derive(Clone, Debug)]
+pub struct Redemption {
     /// The code's row.
     pub id: Uuid,
     /// The digest of the code.
     pub digest: Digest,
     /// The client that presents it, by name and epoch.
-    pub client_id: &'a str,
+    pub client_id: String,
     /// That client's epoch.
     pub client_epoch: i64,
     /// The `redirect_uri` of the token request.
-    pub redirect_uri: Option<&'a str>,
+    pub redirect_uri: Option<String>,
     /// The challenge of the `code_verifier` of the token request.
-    pub code_challenge: Option<&'a str>,
+    pub code_challenge: Option<String>,
     /// The id of the session to make.
     pub session_id: Uuid,
     /// The digest of the access token, where it is opaque.
@@ -55,7 +59,7 @@ pub struct Redemption<'a> {
     /// When the access token expires.
     pub token_expires_at: Timestamp,
     /// Its audience, space-delimited.
-    pub audience: &'a str,
+    pub audience: String,
     /// The digest of the refresh token, should there be one.
     pub refresh_digest: Digest,
     /// When that expires by itself; never where absent.
@@ -78,6 +82,8 @@ pub struct Redeemed {
     pub code: Code,
     /// Whether the user may still be issued tokens; if not, there is no session.
     pub person_active: bool,
+    /// Whether the login that the code came from still stands; if not, there is no session.
+    pub signed_in: bool,
     /// Whether a refresh token was made.
     pub refreshable: bool,
     /// The user's document, where there still is one.
@@ -93,30 +99,35 @@ macro_rules! columns {
     };
 }
 
-/// The guarded claim. RFC 6749 §4.1.2: a code is used once; §4.1.3: by the client it was issued to, with the same redirect URI;
-/// RFC 7636 §4.6: with the verifier of its challenge. Whatever does not fit leaves it unclaimed.
-macro_rules! claim {
+macro_rules! insert_code {
     () => {
-        "UPDATE authorization_code SET claimed_at = $1, session_id = $2
-         WHERE id = $3 AND digest = $4 AND client_id = $5 AND client_epoch = $6 AND claimed_at IS NULL AND expires_at > $1
-           AND ((redirect_uri = $7) OR ($7 IS NULL AND NOT redirect_required))
-           AND ((code_challenge = $8) OR ($8 IS NULL AND code_challenge IS NULL))"
+        "INSERT INTO authorization_code (id, digest, client_id, client_epoch, redirect_uri, redirect_required, code_challenge, user_id,
+           user_epoch, login_id, shared, scope, id_token, nonce, auth_time, expires_at) "
+    };
+}
+
+/// What a claimed code `c` is read with.
+macro_rules! joins {
+    () => {
+        " LEFT JOIN document d ON d.kind = 'User' AND d.id = c.user_id AND d.deleted_at IS NULL
+          LEFT JOIN session l ON l.id = c.login_id "
+    };
+}
+macro_rules! redeemed {
+    () => {
+        concat!(
+            columns!(),
+            ", COALESCE(d.active AND d.epoch = c.user_epoch, FALSE) AS person_active,
+               (l.id IS NOT NULL AND l.family_ended_at IS NULL) AS signed_in,
+               d.body AS person, d.updated_at AS person_updated_at"
+        )
     };
 }
 
 impl Store {
     /// Keeps a new code.
-    pub async fn insert_code(&self, c: &Code) -> Result<()> {
-        sql!(
-            self.writer(),
-            execute,
-            "INSERT INTO authorization_code (id, digest, client_id, client_epoch, redirect_uri, redirect_required, code_challenge, user_id,
-               user_epoch, login_id, shared, scope, id_token, nonce, auth_time, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-            c.id, &c.digest, &c.client_id, c.client_epoch, &c.redirect_uri, c.redirect_required, &c.code_challenge, &c.user_id,
-            c.user_epoch, c.login_id, c.shared, &c.scope, c.id_token, &c.nonce, c.auth_time, c.expires_at,
-        )
-        .map(drop)
+    pub async fn insert_code(&self, code: Code) -> Result<()> {
+        self.queues.new_codes.ask(code).await
     }
 
     /// The code of this id.
@@ -129,58 +140,99 @@ impl Store {
         )
     }
 
-    /// Claims a code and makes its session, in one step that exactly one caller wins. `None`: it was not to be had, and
-    /// [`Store::code`] tells why.
-    pub async fn redeem_code(&self, r: &Redemption<'_>) -> Result<Option<Redeemed>> {
-        match self.writer() {
-            Db::Postgres(pool) => redeem_postgres(pool, r).await,
-            Db::Sqlite(_) => self.redeem_sqlite(r).await,
-        }
-    }
-
-    async fn redeem_sqlite(&self, r: &Redemption<'_>) -> Result<Option<Redeemed>> {
-        let mut tx = self.begin().await?;
-        let claimed = sql!(
-            tx.conn(),
-            execute,
-            claim!(),
-            r.now,
-            r.session_id,
-            r.id,
-            r.digest.as_bytes(),
-            r.client_id,
-            r.client_epoch,
-            r.redirect_uri,
-            r.code_challenge,
-        )?;
-        if claimed == 0 {
-            return Ok(None);
-        }
-        let redeemed = sql!(
-            tx.conn(),
-            fetch_one as Redeemed,
-            concat!(
-                "SELECT ",
-                columns!(),
-                ", COALESCE(d.active AND d.epoch = c.user_epoch, FALSE) AS person_active,
-                   ($2 OR ($3 AND ' ' || c.scope || ' ' LIKE '% offline_access %')) AS refreshable,
-                   d.body AS person, d.updated_at AS person_updated_at
-                 FROM authorization_code c
-                 LEFT JOIN document d ON d.kind = 'User' AND d.id = c.user_id AND d.deleted_at IS NULL WHERE c.id = $1"
-            ),
-            r.id,
-            r.refresh_always,
-            r.refresh_if_asked,
-        )?;
-        if redeemed.person_active {
-            tx.insert_session(&r.session(&redeemed)).await?;
-        }
-        tx.commit().await?;
-        Ok(Some(redeemed))
+    /// Claims a code and makes its session, in one step that exactly one caller wins. RFC 6749 §4.1.2: a code is used once;
+    /// §4.1.3: by the client it was issued to, with the same redirect URI; RFC 7636 §4.6: with the verifier of its challenge.
+    /// Whatever does not fit leaves it unclaimed: the answer is `None`, and [`Store::code`] tells why.
+    pub async fn redeem_code(&self, redemption: Redemption) -> Result<Option<Redeemed>> {
+        self.queues.redemptions.ask(redemption).await
     }
 }
 
-impl Redemption<'_> {
+/// The queue of [`Store::insert_code`].
+pub(super) fn inserting(db: &Pools) -> Queue<Code, ()> {
+    let db = db.clone();
+    Queue::new(move |codes: Arc<[Code]>| {
+        let db = db.clone();
+        async move {
+            match &db {
+                Db::Postgres(pool) => insert_postgres(pool, &codes).await?,
+                Db::Sqlite(_) => {
+                    let mut tx = db.begin().await?;
+                    for code in &*codes {
+                        tx.insert_code(code).await?;
+                    }
+                    tx.commit().await?;
+                }
+            }
+            Ok(vec![(); codes.len()])
+        }
+    })
+}
+
+/// The queue of [`Store::redeem_code`].
+pub(super) fn redeeming(db: &Pools) -> Queue<Redemption, Option<Redeemed>> {
+    let db = db.clone();
+    Queue::new(move |redemptions: Arc<[Redemption]>| {
+        let db = db.clone();
+        async move {
+            match &db {
+                Db::Postgres(pool) => redeem_postgres(pool, &redemptions).await,
+                Db::Sqlite(_) => {
+                    let mut tx = db.begin().await?;
+                    let mut redeemed = Vec::with_capacity(redemptions.len());
+                    for redemption in &*redemptions {
+                        redeemed.push(redeem_sqlite(&mut tx, redemption).await?);
+                    }
+                    tx.commit().await?;
+                    Ok(redeemed)
+                }
+            }
+        }
+    })
+}
+
+async fn redeem_sqlite(tx: &mut Tx, r: &Redemption) -> Result<Option<Redeemed>> {
+    let claimed = sql!(
+        tx.conn(),
+        execute,
+        "UPDATE authorization_code SET claimed_at = $1, session_id = $2
+         WHERE id = $3 AND digest = $4 AND client_id = $5 AND client_epoch = $6 AND claimed_at IS NULL AND expires_at > $1
+           AND ((redirect_uri = $7) OR ($7 IS NULL AND NOT redirect_required))
+           AND ((code_challenge = $8) OR ($8 IS NULL AND code_challenge IS NULL))",
+        r.now,
+        r.session_id,
+        r.id,
+        r.digest.as_bytes(),
+        &r.client_id,
+        r.client_epoch,
+        &r.redirect_uri,
+        &r.code_challenge,
+    )?;
+    if claimed == 0 {
+        return Ok(None);
+    }
+    let redeemed = sql!(
+        tx.conn(),
+        fetch_one as Redeemed,
+        concat!(
+            "SELECT ",
+            redeemed!(),
+            ", ($2 OR ($3 AND ' ' || c.scope || ' ' LIKE '% offline_access %')) AS refreshable
+             FROM authorization_code c",
+            joins!(),
+            "WHERE c.id = $1"
+        ),
+        r.id,
+        r.refresh_always,
+        r.refresh_if_asked,
+    )?;
+    if redeemed.person_active && redeemed.signed_in {
+        tx.insert_session(&r.session(&redeemed)).await?;
+    }
+    Ok(Some(redeemed))
+}
+
+impl Redemption {
     fn session(&self, redeemed: &Redeemed) -> Session {
         let code = &redeemed.code;
         let refresh = redeemed.refreshable;
@@ -196,7 +248,7 @@ impl Redemption<'_> {
             client_epoch: Some(code.client_epoch),
             scope: code.scope.clone(),
             granted_scope: code.scope.clone(),
-            audience: self.audience.into(),
+            audience: self.audience.clone(),
             id_token: code.id_token,
             token_digest: self.token_digest.map(|digest| digest.as_bytes().into()),
             token_expires_at: self.token_expires_at,
@@ -213,38 +265,121 @@ impl Redemption<'_> {
     }
 }
 
-async fn redeem_postgres(pool: &sqlx::PgPool, r: &Redemption<'_>) -> Result<Option<Redeemed>> {
-    sqlx::query_as(concat!(
-        "WITH c AS (", claim!(), " RETURNING *),
+impl Tx {
+    async fn insert_code(&mut self, c: &Code) -> Result<()> {
+        sql!(
+            self.conn(),
+            execute,
+            concat!(insert_code!(), "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"),
+            c.id,
+            &c.digest,
+            &c.client_id,
+            c.client_epoch,
+            &c.redirect_uri,
+            c.redirect_required,
+            &c.code_challenge,
+            &c.user_id,
+            c.user_epoch,
+            c.login_id,
+            c.shared,
+            &c.scope,
+            c.id_token,
+            &c.nonce,
+            c.auth_time,
+            c.expires_at,
+        )
+        .map(drop)
+    }
+}
+
+async fn insert_postgres(pool: &PgPool, codes: &[Code]) -> Result<()> {
+    macro_rules! column {
+        ($c:ident => $value:expr) => {
+            codes.iter().map(|$c| $value).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query(concat!(
+        insert_code!(),
+        "SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::bool[], $7::text[], $8::text[],
+           $9::bigint[], $10::uuid[], $11::bool[], $12::text[], $13::bool[], $14::text[], $15::bigint[], $16::bigint[])"
+    ))
+    .bind(column!(c => c.id))
+    .bind(column!(c => c.digest.as_slice()))
+    .bind(column!(c => c.client_id.as_str()))
+    .bind(column!(c => c.client_epoch))
+    .bind(column!(c => c.redirect_uri.as_str()))
+    .bind(column!(c => c.redirect_required))
+    .bind(column!(c => c.code_challenge.as_deref()))
+    .bind(column!(c => c.user_id.as_str()))
+    .bind(column!(c => c.user_epoch))
+    .bind(column!(c => c.login_id))
+    .bind(column!(c => c.shared))
+    .bind(column!(c => c.scope.as_str()))
+    .bind(column!(c => c.id_token))
+    .bind(column!(c => c.nonce.as_deref()))
+    .bind(column!(c => c.auth_time))
+    .bind(column!(c => c.expires_at))
+    .execute(pool)
+    .await
+    .map(drop)
+}
+
+/// One statement for all. Rows are locked in the order of their ids, so that the batches of several nodes wait for each other rather
+/// than deadlock; of two requests for one code, in one batch or in two, one finds it unclaimed.
+async fn redeem_postgres(pool: &PgPool, redemptions: &[Redemption]) -> Result<Vec<Option<Redeemed>>> {
+    macro_rules! column {
+        ($r:ident => $value:expr) => {
+            redemptions.iter().map(|$r| $value).collect::<Vec<_>>()
+        };
+    }
+    let rows: Vec<Redeemed> = sqlx::query_as(concat!(
+        "WITH q AS (
+           SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
+             $9::bigint[], $10::text[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bool[], $15::bool[], $16::bigint[])
+             AS q(id, digest, client_id, client_epoch, redirect_uri, code_challenge, session_id, token_digest, token_expires_at,
+               audience, refresh_digest, refresh_expires_at, refresh_limit, refresh_always, refresh_if_asked, now)),
+         locked AS (SELECT id FROM authorization_code WHERE id = ANY($1) ORDER BY id FOR UPDATE),
+         c AS (
+           UPDATE authorization_code AS c SET claimed_at = q.now, session_id = q.session_id
+           FROM q JOIN locked ON locked.id = q.id
+           WHERE c.id = q.id AND c.digest = q.digest AND c.client_id = q.client_id AND c.client_epoch = q.client_epoch
+             AND c.claimed_at IS NULL AND c.expires_at > q.now
+             AND ((c.redirect_uri = q.redirect_uri) OR (q.redirect_uri IS NULL AND NOT c.redirect_required))
+             AND ((c.code_challenge = q.code_challenge) OR (q.code_challenge IS NULL AND c.code_challenge IS NULL))
+           RETURNING c.*, q.token_digest, q.token_expires_at, q.audience, q.refresh_digest, q.refresh_expires_at, q.refresh_limit,
+             q.now, (q.refresh_always OR (q.refresh_if_asked AND ' ' || c.scope || ' ' LIKE '% offline_access %')) AS refreshable),
          found AS (
-           SELECT ", columns!(), ", COALESCE(d.active AND d.epoch = c.user_epoch, FALSE) AS person_active,
-             ($9 OR ($10 AND ' ' || c.scope || ' ' LIKE '% offline_access %')) AS refreshable,
-             d.body AS person, d.updated_at AS person_updated_at
-           FROM c LEFT JOIN document d ON d.kind = 'User' AND d.id = c.user_id AND d.deleted_at IS NULL),
+           SELECT ", redeemed!(), ", c.refreshable, c.token_digest, c.token_expires_at, c.audience, c.refresh_digest,
+             c.refresh_expires_at, c.refresh_limit, c.now
+           FROM c", joins!(), "),
          made AS (", insert_columns!(), "
-           SELECT $2, 'authorization_code', $2, login_id, shared, user_id, user_epoch, client_id, client_epoch, scope, scope,
-             $11, id_token, $12, $13, CASE WHEN refreshable THEN $14::bytea END,
-             CASE WHEN refreshable THEN $15::bigint END, CASE WHEN refreshable THEN $16::bigint END, auth_time, $1, $1,
-             CASE WHEN refreshable THEN GREATEST($13, COALESCE($15, $1 + 3155760000)) ELSE $13 END
-           FROM found WHERE person_active)
+           SELECT session_id, 'authorization_code', session_id, login_id, shared, user_id, user_epoch, client_id, client_epoch, scope,
+             scope, audience, id_token, token_digest, token_expires_at, CASE WHEN refreshable THEN refresh_digest END,
+             CASE WHEN refreshable THEN refresh_expires_at END, CASE WHEN refreshable THEN refresh_limit END, auth_time, now, now,
+             CASE WHEN refreshable THEN GREATEST(token_expires_at, COALESCE(refresh_expires_at, now + $17)) ELSE token_expires_at END
+           FROM found WHERE person_active AND signed_in)
          SELECT * FROM found"
     ))
-    .bind(r.now)
-    .bind(r.session_id)
-    .bind(r.id)
-    .bind(r.digest.as_bytes())
-    .bind(r.client_id)
-    .bind(r.client_epoch)
-    .bind(r.redirect_uri)
-    .bind(r.code_challenge)
-    .bind(r.refresh_always)
-    .bind(r.refresh_if_asked)
-    .bind(r.audience)
-    .bind(r.token_digest.as_ref().map(Digest::as_bytes))
-    .bind(r.token_expires_at)
-    .bind(r.refresh_digest.as_bytes())
-    .bind(r.refresh_expires_at)
-    .bind(r.refresh_limit)
-    .fetch_optional(pool)
-    .await
+    .bind(column!(r => r.id))
+    .bind(column!(r => r.digest.as_bytes()))
+    .bind(column!(r => r.client_id.as_str()))
+    .bind(column!(r => r.client_epoch))
+    .bind(column!(r => r.redirect_uri.as_deref()))
+    .bind(column!(r => r.code_challenge.as_deref()))
+    .bind(column!(r => r.session_id))
+    .bind(column!(r => r.token_digest.as_ref().map(Digest::as_bytes)))
+    .bind(column!(r => r.token_expires_at))
+    .bind(column!(r => r.audience.as_str()))
+    .bind(column!(r => r.refresh_digest.as_bytes()))
+    .bind(column!(r => r.refresh_expires_at))
+    .bind(column!(r => r.refresh_limit))
+    .bind(column!(r => r.refresh_always))
+    .bind(column!(r => r.refresh_if_asked))
+    .bind(column!(r => r.now))
+    .bind(FOREVER)
+    .fetch_all(pool)
+    .await?;
+    let mut redeemed: HashMap<Option<Uuid>, Redeemed> =
+        rows.into_iter().map(|row| (row.code.session_id, row)).collect();
+    Ok(redemptions.iter().map(|r| redeemed.remove(&Some(r.session_id))).collect())
 }

@@ -1,19 +1,22 @@
 //! What is kept, and the only SQL of the house: PostgreSQL for many nodes, SQLite for one.
 //!
 //! A [`Store`] is an enum over the two native pools. The same text runs on both through the `sql!` macro; the few statements
-//! that must differ stand side by side in the verb that needs them. Verbs are the domain's ([`sessions`]: `redeem_code`,
-//! `rotate`), a file per subject: [`documents`] for what administrators PUT, [`sessions`] and [`codes`] for what is issued,
-//! [`users`] for sign-in, [`keys`], [`throttle`], and [`sweep`] for what has expired. What a value means is decided next door, in
-//! [`crate::domain`] and the rooms that call these verbs.
+//! that must differ stand side by side in the verb that needs them. Verbs are the domain's (`redeem_code`, `rotate`), a file per
+//! subject: [`documents`] for what administrators PUT, [`sessions`], [`rotation`] and [`codes`] for what is issued, [`users`] for
+//! sign-in, [`keys`], [`throttle`], and [`sweep`] for what has expired. The verbs of every request wait in queues whose batches
+//! share a statement and a commit (`coalesce`). What a value means is decided next door, in [`crate::domain`] and the rooms that
+//! call these verbs.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use coalesce::Queue;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use uuid::Uuid;
 
 /// Runs one statement on whichever database is open: `sql!(db, fetch_optional as Row, "text", binds…)` or
 /// `sql!(db, execute, "text", binds…)`, where `db` is [`Store::reader`], [`Store::writer`] or [`Tx::conn`].
@@ -32,9 +35,11 @@ macro_rules! sql {
     };
 }
 
+mod coalesce;
 pub mod codes;
 pub mod documents;
 pub mod keys;
+pub mod rotation;
 pub mod sessions;
 pub mod sweep;
 pub mod throttle;
@@ -68,10 +73,36 @@ pub type Error = sqlx::Error;
 /// What every verb answers.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The open database. Clones share their connections.
+/// Whether the same request may succeed in a moment: the database is away, restarting, or out of connections.
+pub fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
+        // PostgreSQL classes: 08 connection, 40 transaction rollback, 53 resources, 57 operator intervention. SQLite: 5 busy, 6 locked.
+        Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+                || matches!(&*code, "5" | "6" | "517")
+        }),
+        _ => false,
+    }
+}
+
+/// The open database. Clones share their connections and queues.
 #[derive(Clone, Debug)]
 pub struct Store {
-    db: Db<PgPool, Sqlite>,
+    db: Pools,
+    queues: Queues,
+}
+
+type Pools = Db<PgPool, Sqlite>;
+
+/// The verbs of every request.
+#[derive(Clone, Debug)]
+struct Queues {
+    found_sessions: Queue<Uuid, Option<sessions::Found>>,
+    new_sessions: Queue<sessions::Session, ()>,
+    new_codes: Queue<codes::Code, ()>,
+    redemptions: Queue<codes::Redemption, Option<codes::Redeemed>>,
+    rotations: Queue<rotation::Rotation, Option<sessions::Found>>,
 }
 
 /// SQLite's pools: one connection writes, a few read.
@@ -92,7 +123,14 @@ impl Store {
             Location::SqliteFile(path) => Db::Sqlite(open_sqlite_file(path).await?),
             Location::SqliteMemory => Db::Sqlite(open_sqlite_memory().await?),
         };
-        Ok(Self { db })
+        let queues = Queues {
+            found_sessions: sessions::finding(&db),
+            new_sessions: sessions::inserting(&db),
+            new_codes: codes::inserting(&db),
+            redemptions: codes::redeeming(&db),
+            rotations: rotation::rotating(&db),
+        };
+        Ok(Self { db, queues })
     }
 
     /// Brings the schema up to date. Many nodes may do so at once: on PostgreSQL it happens under an advisory lock.
@@ -145,26 +183,40 @@ impl Store {
         }
     }
 
-    /// Begins a transaction that writes. On SQLite it takes the write lock at once: a deferred one that reads and then writes
-    /// fails under contention.
+    /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(Tx(match &self.db {
-            Db::Postgres(pool) => Db::Postgres(pool.begin().await?),
-            Db::Sqlite(sqlite) => Db::Sqlite(sqlite.writer.begin_with("BEGIN IMMEDIATE").await?),
-        }))
+        self.db.begin().await
     }
 
     pub(crate) const fn reader(&self) -> Db<&PgPool, &SqlitePool> {
-        match &self.db {
-            Db::Postgres(pool) => Db::Postgres(pool),
-            Db::Sqlite(sqlite) => Db::Sqlite(&sqlite.readers),
-        }
+        self.db.reader()
     }
 
     pub(crate) const fn writer(&self) -> Db<&PgPool, &SqlitePool> {
-        match &self.db {
-            Db::Postgres(pool) => Db::Postgres(pool),
-            Db::Sqlite(sqlite) => Db::Sqlite(&sqlite.writer),
+        self.db.writer()
+    }
+}
+
+impl Pools {
+    /// On SQLite a transaction takes the write lock at once: a deferred one that reads and then writes fails under contention.
+    async fn begin(&self) -> Result<Tx> {
+        Ok(Tx(match self {
+            Self::Postgres(pool) => Db::Postgres(pool.begin().await?),
+            Self::Sqlite(sqlite) => Db::Sqlite(sqlite.writer.begin_with("BEGIN IMMEDIATE").await?),
+        }))
+    }
+
+    const fn reader(&self) -> Db<&PgPool, &SqlitePool> {
+        match self {
+            Self::Postgres(pool) => Db::Postgres(pool),
+            Self::Sqlite(sqlite) => Db::Sqlite(&sqlite.readers),
+        }
+    }
+
+    const fn writer(&self) -> Db<&PgPool, &SqlitePool> {
+        match self {
+            Self::Postgres(pool) => Db::Postgres(pool),
+            Self::Sqlite(sqlite) => Db::Sqlite(&sqlite.writer),
         }
     }
 }

@@ -3,12 +3,15 @@
 //! Rows of one authorization form a family whose root says whether it has ended, so that ending a hundred tokens is one
 //! update and no token issued at the same moment slips through. Whether a row is live is decided in one place, the macro `live!`.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Db, Result, Store, Tx};
-use crate::domain::secret::Digest;
+use super::coalesce::Queue;
+use super::{Db, Pools, Result, Store, Tx};
 use crate::domain::time::Timestamp;
 
 /// The joins and the condition under which a session `s` is live: neither its family nor (first party) its login was ended,
@@ -23,7 +26,7 @@ macro_rules! live {
 macro_rules! live_joins {
     () => {
         " LEFT JOIN session root ON root.id = s.family
-          LEFT JOIN session login ON login.id = s.parent
+          LEFT JOIN session login ON login.id = s.parent AND s.shared
           LEFT JOIN document person ON person.kind = 'User' AND person.id = s.user_id AND person.deleted_at IS NULL "
     };
 }
@@ -41,23 +44,17 @@ macro_rules! insert_columns {
            seen_at, created_at, expires_at) "
     };
 }
-macro_rules! insert_session {
-    ($db:expr, $s:expr) => {
-        sql!(
-            $db,
-            execute,
-            concat!(
-                insert_columns!(),
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
-            ),
-            $s.id, &$s.kind, $s.family, $s.parent, $s.shared, &$s.user_id, $s.user_epoch, &$s.client_id, $s.client_epoch, &$s.scope,
-            &$s.granted_scope, &$s.audience, $s.id_token, &$s.token_digest, $s.token_expires_at, &$s.refresh_digest,
-            $s.refresh_expires_at, $s.refresh_limit, $s.auth_time, $s.seen_at, $s.created_at, $s.row_expires_at(),
+macro_rules! found {
+    () => {
+        concat!(
+            columns!(),
+            ", COALESCE(",
+            live!(),
+            ", FALSE) AS live, person.body AS person, person.updated_at AS person_updated_at"
         )
-        .map(drop)
     };
 }
-pub(super) use insert_columns;
+pub(super) use {columns, insert_columns, live, live_joins};
 
 /// A row of `session`.
 #[derive(Clone, Debug, FromRow)]
@@ -103,125 +100,25 @@ pub struct Found {
     pub person_updated_at: Option<i64>,
 }
 
-/// What the two statements of a rotation have in common.
-#[derive(Debug)]
-pub struct Rotation<'a> {
-    /// The row of the refresh token that was presented.
-    pub id: Uuid,
-    /// The digest of what was presented.
-    pub digest: Digest,
-    /// The client that presented it.
-    pub client_id: &'a str,
-    /// That client's epoch.
-    pub client_epoch: i64,
-    /// The grant that the token must have come from.
-    pub kind: &'a str,
-    /// The scope of the new access token; the one granted where absent.
-    pub scope: Option<&'a str>,
-    /// The id of the new row.
-    pub successor: Uuid,
-    /// The digest of the new access token, where it is opaque.
-    pub token_digest: Option<Digest>,
-    /// The digest of the new refresh token.
-    pub refresh_digest: Digest,
-    /// When the new access token expires.
-    pub token_expires_at: Timestamp,
-    /// When the new refresh token expires by itself; never where absent.
-    pub refresh_expires_at: Option<Timestamp>,
-    /// The present.
-    pub now: Timestamp,
-}
-
-/// Rows that can still be refreshed are kept at least this long after their last use, in seconds: a hundred years for those
-/// that do not expire, and ninety days for a spent one, so that its reuse is recognised.
-const FOREVER: i64 = 3_155_760_000;
-const SPENT_KEPT: i64 = 7_776_000;
+/// Seconds that a row is kept whose refresh token does not expire: a hundred years.
+pub(super) const FOREVER: i64 = 3_155_760_000;
 
 impl Store {
     /// Inserts a session.
-    pub async fn insert_session(&self, session: &Session) -> Result<()> {
-        insert_session!(self.writer(), session)
+    pub async fn insert_session(&self, session: Session) -> Result<()> {
+        self.queues.new_sessions.ask(session).await
     }
 
     /// The session of this id, with whether it is live and its user's document.
     pub async fn session(&self, id: Uuid) -> Result<Option<Found>> {
-        sql!(
-            self.reader(),
-            fetch_optional as Found,
-            concat!(
-                "SELECT ",
-                columns!(),
-                ", COALESCE(",
-                live!(),
-                ", FALSE) AS live, person.body AS person, person.updated_at AS person_updated_at
-                 FROM session s",
-                live_joins!(),
-                "WHERE s.id = $1"
-            ),
-            id,
-        )
-    }
-
-    /// Spends a refresh token and makes its successor, in one step that exactly one caller wins. `None`: it was not to be had,
-    /// and [`Store::session`] tells why.
-    pub async fn rotate(&self, r: &Rotation<'_>) -> Result<Option<Found>> {
-        match self.writer() {
-            Db::Postgres(pool) => rotate_postgres(pool, r).await,
-            Db::Sqlite(_) => self.rotate_sqlite(r).await,
+        match self.reader() {
+            Db::Postgres(_) => self.queues.found_sessions.ask(id).await,
+            // SQLite is in this process: nothing travels, so nothing is saved by travelling together.
+            Db::Sqlite(pool) => {
+                let text = concat!("SELECT ", found!(), " FROM session s", live_joins!(), "WHERE s.id = $1");
+                sqlx::query_as(text).bind(id).fetch_optional(pool).await
+            }
         }
-    }
-
-    async fn rotate_sqlite(&self, r: &Rotation<'_>) -> Result<Option<Found>> {
-        let mut tx = self.begin().await?;
-        let spent = sql!(
-            tx.conn(),
-            execute,
-            concat!(
-                "UPDATE session AS spent SET rotated_at = $1, successor = $2, expires_at = min(expires_at, $1 + $7)
-                 WHERE id = $3 AND refresh_digest = $4 AND client_id = $5 AND client_epoch = $6 AND kind = $8 AND rotated_at IS NULL
-                   AND (refresh_expires_at IS NULL OR refresh_expires_at > $1)
-                   AND EXISTS (SELECT 1 FROM session s",
-                live_joins!(),
-                "WHERE s.id = spent.id AND ",
-                live!(),
-                ")"
-            ),
-            r.now,
-            r.successor,
-            r.id,
-            r.digest.as_bytes(),
-            r.client_id,
-            r.client_epoch,
-            SPENT_KEPT,
-            r.kind,
-        )?;
-        if spent == 0 {
-            return Ok(None);
-        }
-        sql!(
-            tx.conn(),
-            execute,
-            concat!(insert_columns!(), "SELECT $1, kind, family, parent, shared, user_id, user_epoch, client_id, client_epoch, COALESCE($2, granted_scope), granted_scope,
-               audience, id_token, $3, $4, $5,
-               CASE WHEN $6 IS NULL OR refresh_limit < $6 THEN refresh_limit ELSE $6 END, refresh_limit, auth_time, $7, $7,
-               max($4, COALESCE($6, $7 + $8))
-             FROM session WHERE id = $9"),
-            r.successor, r.scope, r.token_digest.as_ref().map(Digest::as_bytes), r.token_expires_at, r.refresh_digest.as_bytes(), r.refresh_expires_at, r.now, FOREVER, r.id,
-        )?;
-        let made = sql!(
-            tx.conn(),
-            fetch_optional as Found,
-            concat!(
-                "SELECT ",
-                columns!(),
-                ", TRUE AS live, person.body AS person, person.updated_at AS person_updated_at FROM session s",
-                live_joins!(),
-                "WHERE s.id = $1"
-            ),
-            r.successor,
-        )?;
-        tx.commit().await?;
-        Ok(made)
     }
 
     /// Ends one access token; its refresh token and its family live on.
@@ -281,41 +178,86 @@ impl Store {
     }
 }
 
-async fn rotate_postgres(pool: &sqlx::PgPool, r: &Rotation<'_>) -> Result<Option<Found>> {
-    sqlx::query_as(concat!(
-        "WITH spent AS (
-           UPDATE session AS spent SET rotated_at = $1, successor = $2, expires_at = LEAST(expires_at, $1 + $7)
-           WHERE id = $3 AND refresh_digest = $4 AND client_id = $5 AND client_epoch = $6 AND kind = $14 AND rotated_at IS NULL
-             AND (refresh_expires_at IS NULL OR refresh_expires_at > $1)
-             AND EXISTS (SELECT 1 FROM session s", live_joins!(), "WHERE s.id = spent.id AND ", live!(), ")
-           RETURNING *),
-         s AS (
-           ", insert_columns!(), "
-           SELECT $2, kind, family, parent, shared, user_id, user_epoch, client_id, client_epoch, COALESCE($8, granted_scope), granted_scope,
-             audience, id_token, $9, $10, $11,
-             CASE WHEN $12::bigint IS NULL OR refresh_limit < $12 THEN refresh_limit ELSE $12 END, refresh_limit, auth_time, $1, $1,
-             GREATEST($10, COALESCE($12, $1 + $13))
-           FROM spent
-           RETURNING *)
-         SELECT ", columns!(), ", TRUE AS live, person.body AS person, person.updated_at AS person_updated_at FROM s
-         LEFT JOIN document person ON person.kind = 'User' AND person.id = s.user_id AND person.deleted_at IS NULL"
+/// The queue of [`Store::session`]; PostgreSQL's alone.
+pub(super) fn finding(db: &Pools) -> Queue<Uuid, Option<Found>> {
+    let db = db.clone();
+    Queue::new(move |ids: Arc<[Uuid]>| {
+        let db = db.clone();
+        async move {
+            let Db::Postgres(pool) = &db else { return Ok(vec![None; ids.len()]) };
+            let rows: Vec<Found> = sqlx::query_as(concat!(
+                "SELECT ",
+                found!(),
+                " FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) AS q JOIN session s ON s.id = q.id",
+                live_joins!()
+            ))
+            .bind(&*ids)
+            .fetch_all(pool)
+            .await?;
+            let found: HashMap<Uuid, Found> = rows.into_iter().map(|row| (row.session.id, row)).collect();
+            Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+        }
+    })
+}
+
+/// The queue of [`Store::insert_session`].
+pub(super) fn inserting(db: &Pools) -> Queue<Session, ()> {
+    let db = db.clone();
+    Queue::new(move |sessions: Arc<[Session]>| {
+        let db = db.clone();
+        async move {
+            match &db {
+                Db::Postgres(pool) => insert_postgres(pool, &sessions).await?,
+                Db::Sqlite(_) => {
+                    let mut tx = db.begin().await?;
+                    for session in &*sessions {
+                        tx.insert_session(session).await?;
+                    }
+                    tx.commit().await?;
+                }
+            }
+            Ok(vec![(); sessions.len()])
+        }
+    })
+}
+
+async fn insert_postgres(pool: &sqlx::PgPool, sessions: &[Session]) -> Result<()> {
+    macro_rules! column {
+        ($s:ident => $value:expr) => {
+            sessions.iter().map(|$s| $value).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query(concat!(
+        insert_columns!(),
+        "SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bool[], $6::text[], $7::bigint[], $8::text[],
+           $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bool[], $14::bytea[], $15::bigint[], $16::bytea[],
+           $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[])"
     ))
-    .bind(r.now)
-    .bind(r.successor)
-    .bind(r.id)
-    .bind(r.digest.as_bytes())
-    .bind(r.client_id)
-    .bind(r.client_epoch)
-    .bind(SPENT_KEPT)
-    .bind(r.scope)
-    .bind(r.token_digest.as_ref().map(Digest::as_bytes))
-    .bind(r.token_expires_at)
-    .bind(r.refresh_digest.as_bytes())
-    .bind(r.refresh_expires_at)
-    .bind(FOREVER)
-    .bind(r.kind)
-    .fetch_optional(pool)
+    .bind(column!(s => s.id))
+    .bind(column!(s => s.kind.as_str()))
+    .bind(column!(s => s.family))
+    .bind(column!(s => s.parent))
+    .bind(column!(s => s.shared))
+    .bind(column!(s => s.user_id.as_deref()))
+    .bind(column!(s => s.user_epoch))
+    .bind(column!(s => s.client_id.as_deref()))
+    .bind(column!(s => s.client_epoch))
+    .bind(column!(s => s.scope.as_str()))
+    .bind(column!(s => s.granted_scope.as_str()))
+    .bind(column!(s => s.audience.as_str()))
+    .bind(column!(s => s.id_token))
+    .bind(column!(s => s.token_digest.as_deref()))
+    .bind(column!(s => s.token_expires_at))
+    .bind(column!(s => s.refresh_digest.as_deref()))
+    .bind(column!(s => s.refresh_expires_at))
+    .bind(column!(s => s.refresh_limit))
+    .bind(column!(s => s.auth_time))
+    .bind(column!(s => s.seen_at))
+    .bind(column!(s => s.created_at))
+    .bind(column!(s => s.row_expires_at()))
+    .execute(pool)
     .await
+    .map(drop)
 }
 
 impl Session {
@@ -364,15 +306,7 @@ impl Store {
         let rows = sql!(
             self.reader(),
             fetch_all as Found,
-            concat!(
-                "SELECT ",
-                columns!(),
-                ", COALESCE(",
-                live!(),
-                ", FALSE) AS live, person.body AS person, person.updated_at AS person_updated_at",
-                matching!(),
-                " ORDER BY s.id DESC LIMIT $6 OFFSET $7"
-            ),
+            concat!("SELECT ", found!(), matching!(), " ORDER BY s.id DESC LIMIT $6 OFFSET $7"),
             filter.user_id,
             filter.client_id,
             filter.id,
@@ -421,7 +355,37 @@ impl Tx {
     }
 
     /// Inserts a session inside a larger step.
-    pub(super) async fn insert_session(&mut self, session: &Session) -> Result<()> {
-        insert_session!(self.conn(), session)
+    pub(super) async fn insert_session(&mut self, s: &Session) -> Result<()> {
+        sql!(
+            self.conn(),
+            execute,
+            concat!(
+                insert_columns!(),
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
+            ),
+            s.id,
+            &s.kind,
+            s.family,
+            s.parent,
+            s.shared,
+            &s.user_id,
+            s.user_epoch,
+            &s.client_id,
+            s.client_epoch,
+            &s.scope,
+            &s.granted_scope,
+            &s.audience,
+            s.id_token,
+            &s.token_digest,
+            s.token_expires_at,
+            &s.refresh_digest,
+            s.refresh_expires_at,
+            s.refresh_limit,
+            s.auth_time,
+            s.seen_at,
+            s.created_at,
+            s.row_expires_at(),
+        )
+        .map(drop)
     }
 }

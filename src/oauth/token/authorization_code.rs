@@ -38,14 +38,14 @@ impl Provider {
         let redemption = Redemption {
             id: code.id(),
             digest: code.digest(),
-            client_id: &client.id,
+            client_id: client.id.clone(),
             client_epoch: client.epoch,
-            redirect_uri: params.text("redirect_uri"),
-            code_challenge: challenge.as_ref().map(crate::domain::pkce::CodeChallenge::as_str),
+            redirect_uri: params.text("redirect_uri").map(str::to_owned),
+            code_challenge: challenge.map(|challenge| challenge.as_str().to_owned()),
             session_id: id,
             token_digest: opaque.as_ref().map(Bearer::digest),
             token_expires_at: lifetimes.access,
-            audience: &audience.join(" "),
+            audience: audience.join(" "),
             refresh_digest: refresh.digest(),
             refresh_expires_at: lifetimes.refresh,
             refresh_limit: lifetimes.refresh_limit,
@@ -53,10 +53,13 @@ impl Provider {
             refresh_if_asked: flow.refresh_token.is_none(),
             now,
         };
-        let Some(redeemed) = self.store.redeem_code(&redemption).await? else {
+        let Some(redeemed) = self.store.redeem_code(redemption.clone()).await? else {
             return Err(self.why_not(&code, client, &redemption).await?.into());
         };
-        let Redeemed { code, person_active: true, refreshable, person: Some(person), person_updated_at } = redeemed
+        if !redeemed.signed_in {
+            return Err(Refused::invalid_grant("the sign-in that the code came from has ended").into());
+        }
+        let Redeemed { code, person_active: true, refreshable, person: Some(person), person_updated_at, .. } = redeemed
         else {
             return Err(Refused::invalid_grant("User is inactive").into());
         };
@@ -88,7 +91,7 @@ impl Provider {
     }
 
     /// Tells why a code was not to be had, and has the consequence of a replay committed before it is refused.
-    async fn why_not(&self, presented: &Bearer, client: &Client, r: &Redemption<'_>) -> Result<Refused, Failure> {
+    async fn why_not(&self, presented: &Bearer, client: &Client, r: &Redemption) -> Result<Refused, Failure> {
         let Some(code) = self.store.code(presented.id()).await? else { return Ok(no_such_code()) };
         // A guess at the secret part, or another client: neither learns whether the code exists, nor burns it.
         if !presented.digest().matches(&code.digest) || code.client_id != client.id || code.client_epoch != client.epoch
@@ -109,8 +112,8 @@ impl Provider {
 }
 
 /// What of the request does not fit the code (RFC 6749 §4.1.3, RFC 7636 §4.6).
-fn mismatch(code: &Code, r: &Redemption<'_>) -> Option<Refused> {
-    let refused = match (r.redirect_uri, r.code_challenge, code.code_challenge.as_deref()) {
+fn mismatch(code: &Code, r: &Redemption) -> Option<Refused> {
+    let refused = match (r.redirect_uri.as_deref(), r.code_challenge.as_deref(), code.code_challenge.as_deref()) {
         (Some(uri), ..) if uri != code.redirect_uri => "redirect_uri is not the one of the authorization request",
         (None, ..) if code.redirect_required => {
             "redirect_uri is missing; it was sent with the authorization request and must be repeated"

@@ -40,6 +40,7 @@ impl Provider {
         let refreshable = flow.refresh_token.unwrap_or_else(|| scope.contains(OFFLINE_ACCESS));
         let refresh = refreshable.then(|| Bearer::generate(Kind::RefreshToken, id));
         let audience = self.default_audience(client, GRANT);
+        let id_token = scope.contains(OPENID);
         let session = Session {
             id,
             kind: GRANT.name().into(),
@@ -53,7 +54,7 @@ impl Provider {
             scope: scope.to_string(),
             granted_scope: scope.to_string(),
             audience: audience.join(" "),
-            id_token: scope.contains(OPENID),
+            id_token,
             token_digest: opaque.as_ref().map(|token| token.digest().as_bytes().into()),
             token_expires_at: lifetimes.access,
             refresh_digest: refresh.as_ref().map(|token| token.digest().as_bytes().into()),
@@ -66,7 +67,7 @@ impl Provider {
             created_at: now,
             ended_at: None,
         };
-        self.store.insert_session(&session).await?;
+        self.store.insert_session(session).await?;
         tracing::info!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, user = %user.id, session = %id);
         let minting = Minting {
             client,
@@ -80,7 +81,7 @@ impl Provider {
             expires_at: lifetimes.access,
             opaque: opaque.as_ref(),
             refresh: refresh.as_ref(),
-            id_token: session.id_token,
+            id_token,
             nonce: None,
         };
         Ok(self.mint(&minting, now).await?)

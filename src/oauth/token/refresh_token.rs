@@ -16,7 +16,8 @@ use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::oauth::{ErrorCode, Failure, Provider, Refused};
-use crate::store::sessions::{Found, Rotation, Session};
+use crate::store::rotation::Rotation;
+use crate::store::sessions::{Found, Session};
 
 impl Provider {
     pub(super) async fn refresh_token(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
@@ -35,14 +36,13 @@ impl Provider {
         let successor = new_row_id();
         let lifetimes = self.lifetimes(client.flow(grant), now);
         let next = self.successor(&presented, client, grant, successor);
-        let scope_text = scope.as_ref().map(ToString::to_string);
         let rotation = Rotation {
             id: presented.id(),
             digest: presented.digest(),
-            client_id: &client.id,
+            client_id: client.id.clone(),
             client_epoch: client.epoch,
             kind: grant.name(),
-            scope: scope_text.as_deref(),
+            scope: scope.as_ref().map(ToString::to_string),
             successor,
             token_digest: next.access.as_ref().map(Bearer::digest),
             refresh_digest: next.refresh.digest(),
@@ -50,7 +50,7 @@ impl Provider {
             refresh_expires_at: lifetimes.refresh,
             now,
         };
-        match self.store.rotate(&rotation).await? {
+        match self.store.rotate(rotation).await? {
             Some(made) => {
                 tracing::info!(event = "tokens_refreshed", client = %client.id, user = made.session.user_id, session = %successor);
                 self.answer(client, grant, made, &next, now).await

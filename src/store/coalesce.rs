@@ -1,0 +1,168 @@
+//! Requests that wait at the same moment share one statement and one commit.
+//!
+//! While the database works on one batch the next one gathers, so that under load it is asked once for many, and a lone request
+//! never waits for company. Everybody is answered only after the commit that holds what they asked for.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Error, Result, is_passing};
+
+/// No more requests than this share a statement.
+const BATCH: usize = 256;
+/// No more than this wait in a queue; the next ones wait to get in.
+const WAITING: usize = 4_096;
+/// How often a batch is tried again that the database rolled back because of another one.
+const TRIES: usize = 3;
+
+/// A queue of requests of one kind. Clones share it.
+pub(super) struct Queue<Q, A>(mpsc::Sender<Waiting<Q, A>>);
+
+struct Waiting<Q, A> {
+    question: Q,
+    answer: oneshot::Sender<Result<A>>,
+}
+
+impl<Q, A> Clone for Queue<Q, A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<Q, A> fmt::Debug for Queue<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Queue")
+    }
+}
+
+impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Queue<Q, A> {
+    /// A queue whose batches are asked by `ask`, which answers in their order. Its task ends with the last clone.
+    pub(super) fn new<F>(ask: impl Fn(Arc<[Q]>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Vec<A>>> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(work(receiver, ask));
+        Self(sender)
+    }
+
+    /// Waits for the answer to one question.
+    pub(super) async fn ask(&self, question: Q) -> Result<A> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Waiting { question, answer }).await.map_err(|_| Error::PoolClosed)?;
+        answered.await.map_err(|_| Error::WorkerCrashed)?
+    }
+}
+
+async fn work<Q: Clone + Send + Sync + 'static, A: Send + 'static, F>(
+    mut receiver: mpsc::Receiver<Waiting<Q, A>>,
+    ask: impl Fn(Arc<[Q]>) -> F,
+) where
+    F: Future<Output = Result<Vec<A>>> + Send + 'static,
+{
+    let mut gathered = Vec::with_capacity(BATCH);
+    while receiver.recv_many(&mut gathered, BATCH).await > 0 {
+        // Whoever has gone meanwhile is not waited for.
+        let waiting = gathered.drain(..).filter(|one| !one.answer.is_closed());
+        let (questions, answers): (Vec<Q>, Vec<_>) = waiting.map(|one| (one.question, one.answer)).unzip();
+        if questions.is_empty() {
+            continue;
+        }
+        let questions: Arc<[Q]> = questions.into();
+        match tried(&ask, &questions).await {
+            Ok(found) => {
+                for (answer, found) in answers.into_iter().zip(found) {
+                    let _ = answer.send(Ok(found));
+                }
+            }
+            // What ails one question must not ail those beside it.
+            Err(error) if questions.len() > 1 && !is_passing(&error) => {
+                for (question, answer) in questions.iter().zip(answers) {
+                    let alone = tried(&ask, &Arc::from([question.clone()])).await;
+                    let _ = answer.send(alone.and_then(|mut found| found.pop().ok_or(Error::RowNotFound)));
+                }
+            }
+            Err(error) => {
+                for answer in answers {
+                    let _ = answer.send(Err(again(&error)));
+                }
+            }
+        }
+    }
+}
+
+/// Asks, and asks again where the database chose this batch to end a deadlock. On a task of its own: a panic ends the batch, not
+/// the queue.
+async fn tried<Q, A: Send + 'static, F>(ask: &impl Fn(Arc<[Q]>) -> F, questions: &Arc<[Q]>) -> Result<Vec<A>>
+where
+    F: Future<Output = Result<Vec<A>>> + Send + 'static,
+{
+    let mut tries = 1;
+    loop {
+        let asked = tokio::spawn(ask(Arc::clone(questions))).await.unwrap_or(Err(Error::WorkerCrashed));
+        match asked {
+            Err(error) if tries < TRIES && was_rolled_back(&error) => tries += 1,
+            asked => return asked,
+        }
+    }
+}
+
+/// PostgreSQL class 40: the transaction had no effect and may be tried again.
+fn was_rolled_back(error: &Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| code.len() == 5 && code.starts_with("40"))
+}
+
+/// The same failure for the next in line.
+fn again(error: &Error) -> Error {
+    if is_passing(error) { Error::Io(io::Error::other(error.to_string())) } else { Error::Protocol(error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_together_is_asked_together_and_answered_in_order() {
+        let batches = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&batches);
+        let queue = Queue::new(move |questions: Arc<[u32]>| {
+            seen.lock().unwrap().push(questions.len());
+            async move { Ok(questions.iter().map(|n| n * 2).collect()) }
+        });
+        let asked: Vec<_> = (0..100).map(|n| (n, queue.clone())).collect();
+        let tasks: Vec<_> =
+            asked.into_iter().map(|(n, queue)| tokio::spawn(async move { queue.ask(n).await })).collect();
+        for (n, task) in (0..100).zip(tasks) {
+            assert_eq!(task.await.unwrap().unwrap(), n * 2);
+        }
+        let batches = batches.lock().unwrap();
+        assert!(batches.len() < 100 && batches.iter().sum::<usize>() == 100, "{batches:?}");
+    }
+
+    #[tokio::test]
+    async fn one_bad_question_fails_alone_and_a_panic_ends_its_batch_only() {
+        let queue = Queue::new(|questions: Arc<[u32]>| async move {
+            assert!(!questions.contains(&99), "a question that nobody expected");
+            if questions.contains(&7) { Err(Error::RowNotFound) } else { Ok(questions.to_vec()) }
+        });
+        let tasks: Vec<_> = (0..10)
+            .map(|n| {
+                let queue = queue.clone();
+                tokio::spawn(async move { queue.ask(n).await })
+            })
+            .collect();
+        for (n, task) in (0..10).zip(tasks) {
+            assert_eq!(task.await.unwrap().is_ok(), n != 7);
+        }
+        assert!(queue.ask(99).await.is_err());
+        assert_eq!(queue.ask(3).await.unwrap(), 3);
+    }
+}
