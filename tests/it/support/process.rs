@@ -64,6 +64,12 @@ impl Folder {
         self
     }
 
+    /// The database's URL.
+    pub(crate) fn url(&self) -> String {
+        let found = self.env.iter().find(|(name, _)| name == "COUNTERSIGN_DATABASE_URL");
+        found.map(|(_, url)| url.clone()).unwrap_or_default()
+    }
+
     /// Writes a file.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path.join(name);
