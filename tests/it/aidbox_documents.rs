@@ -19,11 +19,8 @@ fn bare(mut document: Value) -> Value {
 
 /// Puts the document at this mount in this format, reads it back in both formats, and compares.
 async fn round_trip(server: &Server, path: &str, format: &str, document: &Value, expected: &Value) {
-    let text = if format == "text/yaml" {
-        countersign::resources::format::to_yaml(document)
-    } else {
-        document.to_string()
-    };
+    let text =
+        if format == "text/yaml" { countersign::resources::format::to_yaml(document) } else { document.to_string() };
     let put = server.admin("PUT", path).header(CONTENT_TYPE, format).header(ACCEPT, format).body(text.clone());
     let response = put.send().await.unwrap();
     assert!(response.status().is_success(), "{path}: {} {text}", response.text().await.unwrap());
@@ -179,9 +176,7 @@ both!(
             json!({"fhirUser": reference("Patient", "p1"), "manager": reference("User", "boss"),
                 "organization": reference("Organization", "o"), "link": [{"link": reference("Patient", "p"), "type": "t"}]})
         };
-        let grant = |reference: &dyn Fn(&str, &str) -> Value| {
-            json!({"user": reference("User", "u"), "client": reference("Client", "c"), "patient": reference("Patient", "p")})
-        };
+        let grant = |reference: &dyn Fn(&str, &str) -> Value| json!({"user": reference("User", "u"), "client": reference("Client", "c"), "patient": reference("Patient", "p")});
         for (kind, in_aidbox, in_fhir) in [
             ("Client", client(&aidbox), client(&fhir)),
             ("User", user(&aidbox), user(&fhir)),

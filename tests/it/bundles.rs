@@ -41,13 +41,22 @@ both_folders!(
         let folder = folder.env(ADMIN.0, ADMIN.1).env("NAME_OF_B", "from the environment").env("EMPTY", "");
         folder.write("example.yaml", EXAMPLE);
         folder.write("folder/1-documents.yml", "resourceType: Client\nid: a\nname: '${NOT_SET:-default}'\n---\nresourceType: Client\nid: b\nname: ${NAME_OF_B}\ndescription: '$${NOT_FILLED} ${EMPTY:-x}'\n");
-        folder.write("folder/2-array.json", r#"[{"resourceType": "Client", "id": "c"}, {"resourceType": "User", "id": "u"}]"#);
+        folder.write(
+            "folder/2-array.json",
+            r#"[{"resourceType": "Client", "id": "c"}, {"resourceType": "User", "id": "u"}]"#,
+        );
         folder.write("folder/3-one.json", r#"{"resourceType": "Client", "id": "d"}"#);
-        folder.write("folder/4-fhir.json", r#"{"resourceType": "Bundle", "type": "transaction", "entry": [
+        folder.write(
+            "folder/4-fhir.json",
+            r#"{"resourceType": "Bundle", "type": "transaction", "entry": [
             {"resource": {"resourceType": "Client", "id": "e"}},
-            {"request": {"method": "PUT", "url": "/fhir/Client/f"}, "resource": {"first_party": true}}]}"#);
+            {"request": {"method": "PUT", "url": "/fhir/Client/f"}, "resource": {"first_party": true}}]}"#,
+        );
         // Aidbox's own, without resourceType.
-        folder.write("folder/5-aidbox.json", r#"{"type": "batch", "entry": [{"request": {"method": "PUT", "url": "/Client/g"}, "resource": {}}]}"#);
+        folder.write(
+            "folder/5-aidbox.json",
+            r#"{"type": "batch", "entry": [{"request": {"method": "PUT", "url": "/Client/g"}, "resource": {}}]}"#,
+        );
         folder.write("folder/6-empty.yaml", "# nothing yet\n");
         folder.write("folder/README.md", "not a bundle");
         let (process, service) = folder.serve(&["--bundle", "example.yaml", "--bundle", "folder"]);
@@ -71,32 +80,47 @@ both_folders!(
 both_folders!(
     async fn any_error_stops_the_start_names_its_place_and_applies_nothing(folder: Folder) {
         folder.write("good.yaml", "- {resourceType: Client, id: good}\n");
-        folder.write("wrong.yaml", concat!(
-            "- {resourceType: Client, id: a, nmae: x}\n",
-            "- resourceType: Clientt\n  id: b\n",
-            "- {id: c}\n",
-            "- {resourceType: Client}\n",
-            "- {resourceType: Client, id: d, secret: '${NOT_SET}'}\n",
-            "- {resourceType: Client, id: good}\n",
-        ));
-        fails(&folder.run(&["serve", "--listen", "127.0.0.1:0", "--bundle", "good.yaml", "--bundle", "wrong.yaml"]), &[
-            "wrong.yaml:2: resourceType Clientt is unknown; did you mean Client?",
-            "wrong.yaml:4: resourceType is missing",
-            "wrong.yaml:5: id is missing",
-            "wrong.yaml:6: the environment has no NOT_SET",
-            "wrong.yaml:7: Client/good stands already at good.yaml:1",
-        ]);
+        folder.write(
+            "wrong.yaml",
+            concat!(
+                "- {resourceType: Client, id: a, nmae: x}\n",
+                "- resourceType: Clientt\n  id: b\n",
+                "- {id: c}\n",
+                "- {resourceType: Client}\n",
+                "- {resourceType: Client, id: d, secret: '${NOT_SET}'}\n",
+                "- {resourceType: Client, id: good}\n",
+            ),
+        );
+        fails(
+            &folder.run(&["serve", "--listen", "127.0.0.1:0", "--bundle", "good.yaml", "--bundle", "wrong.yaml"]),
+            &[
+                "wrong.yaml:2: resourceType Clientt is unknown; did you mean Client?",
+                "wrong.yaml:4: resourceType is missing",
+                "wrong.yaml:5: id is missing",
+                "wrong.yaml:6: the environment has no NOT_SET",
+                "wrong.yaml:7: Client/good stands already at good.yaml:1",
+            ],
+        );
         folder.write("fields.yaml", concat!(
             "- {resourceType: Client, id: a, nmae: x}\n",
             "- {resourceType: Client, id: b, auth: {authorization_code: {redirect_uri: 'https://a.example/#x', pkec: true}}}\n",
         ));
-        fails(&folder.run(&["serve", "--listen", "127.0.0.1:0", "--bundle", "good.yaml", "--bundle", "fields.yaml"]), &[
-            "fields.yaml:1: Client.nmae: unknown field; did you mean name?",
-            "fields.yaml:2: Client.auth.authorization_code.redirect_uri: has a fragment",
-            "fields.yaml:2: Client.auth.authorization_code.pkec: unknown field; did you mean pkce?",
-        ]);
-        folder.write("names.yaml", "- {resourceType: User, id: u1, email: a@x.example}\n- {resourceType: User, id: u2, email: A@x.example}\n");
-        fails(&folder.run(&["serve", "--listen", "127.0.0.1:0", "--bundle", "good.yaml", "--bundle", "names.yaml"]), &["names.yaml:2: User.email: another user"]);
+        fails(
+            &folder.run(&["serve", "--listen", "127.0.0.1:0", "--bundle", "good.yaml", "--bundle", "fields.yaml"]),
+            &[
+                "fields.yaml:1: Client.nmae: unknown field; did you mean name?",
+                "fields.yaml:2: Client.auth.authorization_code.redirect_uri: has a fragment",
+                "fields.yaml:2: Client.auth.authorization_code.pkec: unknown field; did you mean pkce?",
+            ],
+        );
+        folder.write(
+            "names.yaml",
+            "- {resourceType: User, id: u1, email: a@x.example}\n- {resourceType: User, id: u2, email: A@x.example}\n",
+        );
+        fails(
+            &folder.run(&["serve", "--listen", "127.0.0.1:0", "--bundle", "good.yaml", "--bundle", "names.yaml"]),
+            &["names.yaml:2: User.email: another user"],
+        );
         for (file, text, words) in [
             ("yaml.yaml", "- {resourceType: Client\n", "yaml.yaml"),
             ("json.json", "[{\"resourceType\": \"Client\",]", "json.json: "),
@@ -105,7 +129,10 @@ both_folders!(
             ("scalar.yaml", "hello\n", "expected a resource"),
         ] {
             folder.write(file, text);
-            fails(&folder.run(&["serve", "--listen", "127.0.0.1:0", "--bundle", "good.yaml", "--bundle", file]), &[words]);
+            fails(
+                &folder.run(&["serve", "--listen", "127.0.0.1:0", "--bundle", "good.yaml", "--bundle", file]),
+                &[words],
+            );
         }
         fails(&folder.run(&["serve", "--listen", "127.0.0.1:0", "--bundle", "nowhere"]), &["nowhere"]);
         let exported = folder.ok(&["export"]);
@@ -118,17 +145,32 @@ both_folders!(
         folder.ok(&["migrate"]);
         folder.write("b.yaml", EXAMPLE);
         let dry = folder.ok(&["apply", "--dry-run", "b.yaml"]);
-        assert!(dry.contains("+ Client/web-app\n+ User/alice\n") && dry.contains(&summary(2, 0, 0, 0)) && dry.contains("dry run"), "{dry}");
+        assert!(
+            dry.contains("+ Client/web-app\n+ User/alice\n")
+                && dry.contains(&summary(2, 0, 0, 0))
+                && dry.contains("dry run"),
+            "{dry}"
+        );
         assert!(!folder.ok(&["export"]).contains("web-app"));
-        assert_eq!(folder.ok(&["apply", "b.yaml"]), format!("+ Client/web-app\n+ User/alice\n{}\n", summary(2, 0, 0, 0)));
+        assert_eq!(
+            folder.ok(&["apply", "b.yaml"]),
+            format!("+ Client/web-app\n+ User/alice\n{}\n", summary(2, 0, 0, 0))
+        );
         // A secret that its hash verifies is no change.
         assert_eq!(folder.ok(&["apply", "b.yaml"]), format!("{}\n", summary(0, 0, 0, 2)));
-        let changed = EXAMPLE.replace("client-secret", "other-secret").replace("Liddell", "Hargreaves").replace("alice@", "a@");
+        let changed =
+            EXAMPLE.replace("client-secret", "other-secret").replace("Liddell", "Hargreaves").replace("alice@", "a@");
         folder.write("b.yaml", &changed);
         let before = folder.ok(&["export"]);
         for args in [&["apply", "--dry-run", "b.yaml"][..], &["apply", "b.yaml"]] {
             let told = folder.ok(args);
-            for word in ["~ Client/web-app: Client.secret", "~ User/alice:", "User.email", "User.name.familyName", &summary(0, 2, 0, 0)] {
+            for word in [
+                "~ Client/web-app: Client.secret",
+                "~ User/alice:",
+                "User.email",
+                "User.name.familyName",
+                &summary(0, 2, 0, 0),
+            ] {
                 assert!(told.contains(word), "{word}: {told}");
             }
             for secret in ["other-secret", "client-secret", "argon2"] {
@@ -147,9 +189,13 @@ both_folders!(
 both_folders!(
     async fn prune_removes_what_an_earlier_bundle_made_and_nothing_else(folder: Folder) {
         folder.ok(&["migrate"]);
-        folder.write("b.yaml", "- {resourceType: Client, id: a}\n- {resourceType: Client, id: b}\n- {resourceType: User, id: u}\n");
+        folder.write(
+            "b.yaml",
+            "- {resourceType: Client, id: a}\n- {resourceType: Client, id: b}\n- {resourceType: User, id: u}\n",
+        );
         folder.ok(&["apply", "b.yaml"]);
-        let made = folder.run_with(&["client", "create", "by-hand", "--public", "--redirect-uri", "https://a.example/cb"], "");
+        let made =
+            folder.run_with(&["client", "create", "by-hand", "--public", "--redirect-uri", "https://a.example/cb"], "");
         assert_eq!(made.code, 0, "{made:?}");
         folder.write("b.yaml", "- {resourceType: Client, id: a}\n");
         assert_eq!(folder.ok(&["apply", "b.yaml"]), format!("{}\n", summary(0, 0, 0, 1)));
@@ -159,7 +205,13 @@ both_folders!(
         let told = folder.ok(&["apply", "--prune", "b.yaml"]);
         assert!(told.contains(&summary(0, 0, 2, 1)), "{told}");
         let left = folder.ok(&["export"]);
-        assert!(left.contains("id: a\n") && left.contains("id: by-hand") && !left.contains("id: b\n") && !left.contains("id: u"), "{left}");
+        assert!(
+            left.contains("id: a\n")
+                && left.contains("id: by-hand")
+                && !left.contains("id: b\n")
+                && !left.contains("id: u"),
+            "{left}"
+        );
         assert_eq!(folder.ok(&["apply", "--prune", "b.yaml"]), format!("{}\n", summary(0, 0, 0, 1)));
     }
 );

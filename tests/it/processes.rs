@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::support::{Database, Folder, Process, Service, both_folders};
 
-const SERVICE: &str = "- {resourceType: Client, id: service, secret: service-secret, grant_types: [client_credentials]}\n";
+const SERVICE: &str =
+    "- {resourceType: Client, id: service, secret: service-secret, grant_types: [client_credentials]}\n";
 
 /// A folder whose server has an administrator and a client for client credentials.
 fn with_client(folder: Folder) -> Folder {
@@ -30,7 +31,8 @@ async fn is_active(service: &Service, token: &str) -> bool {
 both_folders!(
     async fn dev_prints_what_a_developer_needs_and_its_curl_line_works(folder: Folder) {
         // In memory where nobody says otherwise, and on the database that somebody names.
-        let folder = if folder.database == Database::Sqlite { folder.env("COUNTERSIGN_DATABASE_URL", "") } else { folder };
+        let folder =
+            if folder.database == Database::Sqlite { folder.env("COUNTERSIGN_DATABASE_URL", "") } else { folder };
         let process = folder.start(&["dev", "--listen", "127.0.0.1:0"]);
         let ready = process.says("ready in ");
         let [stdout, _] = process.output();
@@ -39,14 +41,17 @@ both_folders!(
         assert!(millis.is_some_and(|millis| millis.is_ok_and(|millis| millis < 20_000)), "{ready}");
         let issuer = process.says("Issuer").split_whitespace().last().unwrap().to_owned();
         assert!(issuer.starts_with("http://localhost:"), "{issuer}");
-        for line in [&format!("{issuer}/"), "web-app / client-secret", "alice / correct-horse-battery", "root / secret"] {
+        for line in [&format!("{issuer}/"), "web-app / client-secret", "alice / correct-horse-battery", "root / secret"]
+        {
             assert!(stdout.lines().any(|found| found.ends_with(line)), "{line}: {stdout}");
         }
         let curl = process.says("curl ");
         let ended = folder.sh(curl.trim());
-        let tokens: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{curl}: {ended:?}"));
+        let tokens: serde_json::Value =
+            serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{curl}: {ended:?}"));
         assert!(tokens["access_token"].is_string() && tokens["token_type"] == "Bearer", "{tokens}");
-        let page = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{issuer}/")).send().await.unwrap();
+        let page =
+            reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{issuer}/")).send().await.unwrap();
         assert_eq!(page.status(), 200);
         let health = folder.run(&["health", "--url", &issuer]);
         assert_eq!((health.code, health.stdout.as_str()), (0, "ready\n"), "{health:?}");
@@ -60,7 +65,10 @@ both_folders!(
         let process = folder.start(&["dev", "--listen", "127.0.0.1:0"]);
         process.says("ready in ");
         let exported = folder.ok(&["export"]);
-        assert!(exported.contains("id: service") && !exported.contains("id: web-app") && !exported.contains("id: alice"), "{exported}");
+        assert!(
+            exported.contains("id: service") && !exported.contains("id: web-app") && !exported.contains("id: alice"),
+            "{exported}"
+        );
         let [stdout, _] = process.output();
         assert!(!stdout.contains("client-secret") && !stdout.contains("service-secret"), "{stdout}");
     }
@@ -94,7 +102,8 @@ both_folders!(
         let mut stream = TcpStream::connect(service.address).unwrap();
         let head = format!(
             "POST /oauth2/token HTTP/1.1\r\nHost: localhost:{}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{first}",
-            service.address.port(), body.len(),
+            service.address.port(),
+            body.len(),
         );
         stream.write_all(head.as_bytes()).unwrap();
         // The server has the request's head when it answers somebody who came later.
@@ -117,7 +126,10 @@ both_folders!(
     async fn a_request_that_does_not_end_holds_the_stop_for_the_grace_only(folder: Folder) {
         let (process, service) = folder.serve(&["--shutdown-grace", "1"]);
         let mut stream = TcpStream::connect(service.address).unwrap();
-        let head = format!("POST /oauth2/token HTTP/1.1\r\nHost: localhost:{}\r\nContent-Length: 10\r\n\r\n", service.address.port());
+        let head = format!(
+            "POST /oauth2/token HTTP/1.1\r\nHost: localhost:{}\r\nContent-Length: 10\r\n\r\n",
+            service.address.port()
+        );
         stream.write_all(head.as_bytes()).unwrap();
         assert_eq!(service.http.get(service.url("/healthz")).send().await.unwrap().status(), 200);
         let asked = std::time::Instant::now();
@@ -196,7 +208,16 @@ both_folders!(
         let folder = with_client(folder).env("RUST_LOG", "trace");
         folder.write("users.yaml", "- {resourceType: User, id: u, password: hunter2-password, email: u@x.example}\n");
         for format in ["text", "json"] {
-            let args = ["--bundle", "clients.yaml", "--bundle", "users.yaml", "--allow-grant", "password", "--log-format", format];
+            let args = [
+                "--bundle",
+                "clients.yaml",
+                "--bundle",
+                "users.yaml",
+                "--allow-grant",
+                "password",
+                "--log-format",
+                format,
+            ];
             let (process, service) = folder.serve(&args);
             let put = service.http.put(service.url("/Client/p")).basic_auth("root", Some("secret"));
             let document = json!({"secret": "hunter2-client", "grant_types": ["password"],
@@ -208,7 +229,8 @@ both_folders!(
             assert_eq!(status, 200, "{tokens}");
             let wrong = [("grant_type", "password"), ("username", "u"), ("password", "hunter2-wrong")];
             assert_eq!(service.post("/oauth2/token", ("p", "hunter2-client"), &wrong).await.0, 400);
-            let in_body = [("grant_type", "client_credentials"), ("client_id", "p"), ("client_secret", "hunter2-wrong")];
+            let in_body =
+                [("grant_type", "client_credentials"), ("client_id", "p"), ("client_secret", "hunter2-wrong")];
             service.http.post(service.url("/oauth2/token")).form(&in_body).send().await.unwrap();
             service.post("/oauth2/token", ("p", "hunter2-wrong"), &form).await;
             let refresh = tokens["refresh_token"].as_str().unwrap();
@@ -220,7 +242,12 @@ both_folders!(
                     secrets.push(token.to_owned());
                     assert!(is_active(&service, token).await || name == "refresh_token");
                     service.http.get(service.url("/oauth2/userinfo")).bearer_auth(token).send().await.unwrap();
-                    service.http.get(service.url(&format!("/oauth2/authorize?code={token}&x=hunter2"))).send().await.unwrap();
+                    service
+                        .http
+                        .get(service.url(&format!("/oauth2/authorize?code={token}&x=hunter2")))
+                        .send()
+                        .await
+                        .unwrap();
                 }
             }
             service.get("/Client?.secret=hunter2").await;
@@ -228,14 +255,24 @@ both_folders!(
             let basic = |pair: &str| STANDARD.encode(pair);
             secrets.extend([basic("p:hunter2-client"), basic("root:secret"), basic("service:service-secret")]);
             let key = std::fs::read_to_string(folder.path.join("it.db.master-key"));
-            secrets.push(key.map_or_else(|_| "aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ".into(), |key| key.trim().to_owned()));
-            if let Some(password) = url.strip_prefix("postgres://").and_then(|url| url.split_once('@')).and_then(|(user, _)| user.split_once(':')) {
+            secrets.push(
+                key.map_or_else(|_| "aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ".into(), |key| key.trim().to_owned()),
+            );
+            if let Some(password) = url
+                .strip_prefix("postgres://")
+                .and_then(|url| url.split_once('@'))
+                .and_then(|(user, _)| user.split_once(':'))
+            {
                 secrets.push(password.1.to_owned());
             }
             process.signal("TERM");
             let ended = process.ended();
             let all = format!("{}{}", ended.stdout, ended.stderr);
-            assert!(ended.stderr.contains("answered") && ended.stderr.contains("DEBUG"), "tracing is on: {}", ended.stderr);
+            assert!(
+                ended.stderr.contains("answered") && ended.stderr.contains("DEBUG"),
+                "tracing is on: {}",
+                ended.stderr
+            );
             for secret in &secrets {
                 let line = all.lines().find(|line| line.contains(secret.as_str()));
                 assert!(line.is_none(), "{secret} in {line:?}");

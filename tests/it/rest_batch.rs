@@ -40,7 +40,8 @@ both!(
             assert_eq!(status(&server, path).await, 200, "{path}");
         }
         let yaml = "- {resourceType: Client, id: y1}\n- {resourceType: Client, id: y2, name: '${HOME}'}\n";
-        let request = server.admin("PUT", "/fhir").header(CONTENT_TYPE, "text/yaml").header(ACCEPT, "text/yaml").body(yaml);
+        let request =
+            server.admin("PUT", "/fhir").header(CONTENT_TYPE, "text/yaml").header(ACCEPT, "text/yaml").body(yaml);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         let text = response.text().await.unwrap();
@@ -68,7 +69,11 @@ both!(
             for items in [json!([good, wrong]), json!([wrong, good])] {
                 let (found, outcome) = send(&server, "PUT", "/", &items).await;
                 assert_eq!((found, &outcome["resourceType"]), (code, &json!("OperationOutcome")), "{items} {outcome}");
-                assert_eq!((status(&server, "/Client/good").await, status(&server, "/Client/bad").await), (404, 404), "{items}");
+                assert_eq!(
+                    (status(&server, "/Client/good").await, status(&server, "/Client/bad").await),
+                    (404, 404),
+                    "{items}"
+                );
             }
             let entries = [json!({"resource": good}), json!({"resource": wrong})];
             let (found, outcome) = send(&server, "POST", "/", &bundle("transaction", &entries)).await;
@@ -161,9 +166,12 @@ both!(
             one["request"][member] = json!(value);
             bundle("transaction", &[entry("PUT", "Client/b", json!({})), one])
         };
-        for (member, value, expected) in
-            [("ifMatch", "W/\"1\"", 412), ("ifNoneMatch", "*", 412), ("ifNoneExist", "name=x", 422), ("ifMatch", "W/\"2\"", 200)]
-        {
+        for (member, value, expected) in [
+            ("ifMatch", "W/\"1\"", 412),
+            ("ifNoneMatch", "*", 412),
+            ("ifNoneExist", "name=x", 422),
+            ("ifMatch", "W/\"2\"", 200),
+        ] {
             assert_eq!(send(&server, "POST", "/", &with(member, value)).await.0, expected, "{member}");
             let (_, now) = send(&server, "GET", "/Client/a", &Value::Null).await;
             assert_eq!(now["name"], if expected == 200 { "3" } else { "2" }, "{member}");
@@ -174,9 +182,7 @@ both!(
 
 both!(
     async fn names_may_be_exchanged_within_a_transaction(server: Server) {
-        let users = |first: &str, second: &str| {
-            json!([{"resourceType": "User", "id": "u1", "email": first}, {"resourceType": "User", "id": "u2", "email": second}])
-        };
+        let users = |first: &str, second: &str| json!([{"resourceType": "User", "id": "u1", "email": first}, {"resourceType": "User", "id": "u2", "email": second}]);
         assert_eq!(send(&server, "PUT", "/", &users("a@x.example", "b@x.example")).await.0, 200);
         let (code, answer) = send(&server, "PUT", "/", &users("b@x.example", "a@x.example")).await;
         assert_eq!((code, &answer[0]["email"]), (200, &json!("b@x.example")), "{answer}");
@@ -184,14 +190,16 @@ both!(
         let (_, still) = send(&server, "GET", "/User/u1", &Value::Null).await;
         assert_eq!(still["email"], "b@x.example");
         // A name of somebody who is deleted in the same breath is free.
-        let entries = [entry("PUT", "User/a0", json!({"email": "b@x.example"})), entry("DELETE", "User/u1", json!(null))];
+        let entries =
+            [entry("PUT", "User/a0", json!({"email": "b@x.example"})), entry("DELETE", "User/u1", json!(null))];
         assert_eq!(send(&server, "POST", "/", &bundle("transaction", &entries)).await.0, 200);
     }
 );
 
 both!(
     async fn two_nodes_may_write_the_same_resources_at_once(server: Server) {
-        let items: Vec<Value> = (0..10).map(|n| json!({"resourceType": "Client", "id": format!("c{n}"), "type": "t"})).collect();
+        let items: Vec<Value> =
+            (0..10).map(|n| json!({"resourceType": "Client", "id": format!("c{n}"), "type": "t"})).collect();
         let mut reversed = items.clone();
         reversed.reverse();
         let both = (0..6).map(|round| {

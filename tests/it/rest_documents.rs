@@ -244,13 +244,33 @@ both!(
             (json!({"secret": ""}), "Client.secret", "public"),
             (json!({"allowed-scopes": ["openid"]}), "Client.allowed-scopes[0]", "reference"),
             // Interface §7: zero and negative lifetimes are refused.
-            (flow(json!({"access_token_expiration": 0})), "Client.auth.authorization_code.access_token_expiration", "0"),
-            (flow(json!({"access_token_expiration": -5})), "Client.auth.authorization_code.access_token_expiration", "0"),
-            (flow(json!({"access_token_expiration": 1.5})), "Client.auth.authorization_code.access_token_expiration", "n"),
-            (flow(json!({"refresh_token_expiration": 0})), "Client.auth.authorization_code.refresh_token_expiration", "0"),
+            (
+                flow(json!({"access_token_expiration": 0})),
+                "Client.auth.authorization_code.access_token_expiration",
+                "0",
+            ),
+            (
+                flow(json!({"access_token_expiration": -5})),
+                "Client.auth.authorization_code.access_token_expiration",
+                "0",
+            ),
+            (
+                flow(json!({"access_token_expiration": 1.5})),
+                "Client.auth.authorization_code.access_token_expiration",
+                "n",
+            ),
+            (
+                flow(json!({"refresh_token_expiration": 0})),
+                "Client.auth.authorization_code.refresh_token_expiration",
+                "0",
+            ),
             (flow(json!({"refresh_grace": -1})), "Client.auth.authorization_code.refresh_grace", "0"),
             (flow(json!({"token_format": "opaque"})), "Client.auth.authorization_code.token_format", "jwt"),
-            (flow(json!({"redirect_uris": ["https://a.example/cb", 1]})), "Client.auth.authorization_code.redirect_uris[1]", "text"),
+            (
+                flow(json!({"redirect_uris": ["https://a.example/cb", 1]})),
+                "Client.auth.authorization_code.redirect_uris[1]",
+                "text",
+            ),
         ] {
             let (status, outcome) = send(&server, "PUT", "/Client/a", document.clone()).await;
             let found = issues(&outcome);
@@ -262,7 +282,8 @@ both!(
         }
         assert_eq!(get(&server, "/Client/a").await.0, 404);
         // Null is absence, as in a merge patch.
-        let (status, stored) = send(&server, "PUT", "/Client/a", json!({"name": null, "auth": {"password": null}})).await;
+        let (status, stored) =
+            send(&server, "PUT", "/Client/a", json!({"name": null, "auth": {"password": null}})).await;
         assert_eq!((status, stored.get("name"), &stored["auth"]), (201, None, &json!({})));
     }
 );
@@ -271,13 +292,30 @@ both!(
     async fn an_unsafe_redirect_uri_is_never_stored(server: Server) {
         let strict = Server::start_with(Database::Sqlite, |settings| settings.allow_http_redirects = false).await;
         for uri in [
-            "https://*.example/cb", "https://a.example/*", "https://a.example/cb#x", "https://u:p@a.example/cb",
-            "javascript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "/cb", "a.example/cb", "",
-            "https://a.example/c b", "https://", "https:a.example",
+            "https://*.example/cb",
+            "https://a.example/*",
+            "https://a.example/cb#x",
+            "https://u:p@a.example/cb",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "vbscript:x",
+            "file:///etc/passwd",
+            "/cb",
+            "a.example/cb",
+            "",
+            "https://a.example/c b",
+            "https://",
+            "https:a.example",
         ] {
             for (document, path) in [
-                (json!({"auth": {"authorization_code": {"redirect_uri": uri}}}), "Client.auth.authorization_code.redirect_uri"),
-                (json!({"auth": {"authorization_code": {"redirect_uris": [uri]}}}), "Client.auth.authorization_code.redirect_uris[0]"),
+                (
+                    json!({"auth": {"authorization_code": {"redirect_uri": uri}}}),
+                    "Client.auth.authorization_code.redirect_uri",
+                ),
+                (
+                    json!({"auth": {"authorization_code": {"redirect_uris": [uri]}}}),
+                    "Client.auth.authorization_code.redirect_uris[0]",
+                ),
                 (json!({"auth": {"implicit": {"redirect_uri": uri}}}), "Client.auth.implicit.redirect_uri"),
                 (json!({"redirect_uri": format!("https://a.example/cb, {uri}")}), "Client.redirect_uri"),
                 (json!({"post_logout_redirect_uris": [uri]}), "Client.post_logout_redirect_uris[0]"),
@@ -290,7 +328,9 @@ both!(
         let http = json!({"auth": {"authorization_code": {"redirect_uri": "http://app.example/cb"}}});
         assert_eq!(send(&strict, "PUT", "/Client/a", http.clone()).await.0, 422);
         assert_eq!(send(&server, "PUT", "/Client/a", http).await.0, 201);
-        for uri in ["http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]/cb", "myapp://cb", "com.example.app:/cb"] {
+        for uri in
+            ["http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]/cb", "myapp://cb", "com.example.app:/cb"]
+        {
             let document = json!({"auth": {"authorization_code": {"redirect_uri": uri}}});
             assert!(send(&strict, "PUT", "/Client/a", document).await.0 < 300, "{uri}");
         }
@@ -303,7 +343,9 @@ both!(
         let response = server.admin("PUT", "/Client/a").json(&document).send().await.unwrap();
         assert_eq!(response.status(), 201);
         let warning = response.headers()["warning"].to_str().unwrap().to_owned();
-        assert!(warning.contains("milliseconds") && warning.contains("auth.authorization_code.access_token_expiration"));
+        assert!(
+            warning.contains("milliseconds") && warning.contains("auth.authorization_code.access_token_expiration")
+        );
         let stored: Value = response.json().await.unwrap();
         assert_eq!(stored["auth"], document["auth"]);
         let plain = server.admin("PUT", "/Client/b").json(&json!({})).send().await.unwrap();
@@ -344,7 +386,8 @@ both!(
         assert_eq!((status, &stored["client"]), (201, &json!({"resourceType": "Client", "id": "web-app"})));
         assert_eq!((&stored["provided-scope"], &stored["start"]), (&json!(["a"]), &json!("2026-01-05T10:00:00Z")));
         for wrong in [
-            json!({}), json!({"user": {"reference": "User/alice"}}),
+            json!({}),
+            json!({"user": {"reference": "User/alice"}}),
             json!({"user": {"reference": "Client/web-app"}, "client": {"reference": "User/alice"}}),
         ] {
             assert_eq!(send(&server, "POST", "/Grant", wrong.clone()).await.0, 422, "{wrong}");
@@ -372,11 +415,21 @@ both!(
         algorithms.sort();
         assert_eq!(algorithms, ["ES256", "EdDSA", "RS256"]);
         let id = found["entry"][0]["resource"]["id"].as_str().unwrap();
-        for (method, path) in [("POST", "/SigningKey".into()), ("PUT", format!("/SigningKey/{id}")), ("DELETE", format!("/SigningKey/{id}"))] {
+        for (method, path) in [
+            ("POST", "/SigningKey".into()),
+            ("PUT", format!("/SigningKey/{id}")),
+            ("DELETE", format!("/SigningKey/{id}")),
+        ] {
             let (status, outcome) = send(&server, method, &path, json!({})).await;
             assert_eq!((status, &outcome["id"]), (405, &json!("not-supported")), "{method}");
         }
-        for (method, path) in [("POST", "/Session"), ("PUT", "/Session/x"), ("PATCH", "/Session/x"), ("DELETE", "/Client"), ("PUT", "/User")] {
+        for (method, path) in [
+            ("POST", "/Session"),
+            ("PUT", "/Session/x"),
+            ("PATCH", "/Session/x"),
+            ("DELETE", "/Client"),
+            ("PUT", "/User"),
+        ] {
             let (status, outcome) = send(&server, method, path, json!({})).await;
             assert_eq!((status, &outcome["id"]), (405, &json!("not-supported")), "{method} {path}");
         }

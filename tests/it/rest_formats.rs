@@ -39,9 +39,55 @@ both!(
 both!(
     async fn text_that_yaml_could_mistake_survives(server: Server) {
         let texts = vec![
-            "yes", "no", "on", "true", "null", "~", "", " ", "007", "1e3", "0x1F", "1_000", ".5", "-", "- a", "a: b", "#x", "&x",
-            "*x", "!x", "!!str x", "%x", "@x", "`x", "{x}", "[x]", "'x'", "\"x\"", "x\ny", "x\n", "\nx", " x ", "\tx", "2026-01-05",
-            "12:30:00", "<<", "=", "\u{1F600} ä", "a\\b", "? x", "|", ">", ".inf", ".nan", "---", "...", "x #y", "a'b\"c", "\u{85}\u{2028}",
+            "yes",
+            "no",
+            "on",
+            "true",
+            "null",
+            "~",
+            "",
+            " ",
+            "007",
+            "1e3",
+            "0x1F",
+            "1_000",
+            ".5",
+            "-",
+            "- a",
+            "a: b",
+            "#x",
+            "&x",
+            "*x",
+            "!x",
+            "!!str x",
+            "%x",
+            "@x",
+            "`x",
+            "{x}",
+            "[x]",
+            "'x'",
+            "\"x\"",
+            "x\ny",
+            "x\n",
+            "\nx",
+            " x ",
+            "\tx",
+            "2026-01-05",
+            "12:30:00",
+            "<<",
+            "=",
+            "\u{1F600} ä",
+            "a\\b",
+            "? x",
+            "|",
+            ">",
+            ".inf",
+            ".nan",
+            "---",
+            "...",
+            "x #y",
+            "a'b\"c",
+            "\u{85}\u{2028}",
         ];
         let document = json!({"details": {"texts": texts.clone(), "numbers": [0, -1, 2.5, 1e20, 9_007_199_254_740_993_i64], "yes": true,
             "keys": {"a: b": 1, "- x": 2, "": 3, "007": 4, "null": 5}, "empty": {}, "none": []}});
@@ -51,7 +97,11 @@ both!(
         for format in ["yaml", "json"] {
             let response = server.admin("GET", &format!("/Client/a?_format={format}")).send().await.unwrap();
             let text = response.text().await.unwrap();
-            let read = if format == "yaml" { countersign::resources::format::yaml(&text).unwrap() } else { text.parse().unwrap() };
+            let read = if format == "yaml" {
+                countersign::resources::format::yaml(&text).unwrap()
+            } else {
+                text.parse().unwrap()
+            };
             for (read, put) in read["details"]["texts"].as_array().unwrap().iter().zip(&texts) {
                 assert_eq!(read, *put, "{format}");
             }
@@ -87,7 +137,9 @@ both!(
             assert_eq!(outcome["resourceType"], "OperationOutcome", "{body}");
         }
         assert_eq!(put(&server, "application/json", b"{\"name\": \"\xff\"}".to_vec()).await.0, 400);
-        for content_type in ["application/xml", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"] {
+        for content_type in
+            ["application/xml", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"]
+        {
             assert_eq!(put(&server, content_type, "{}").await.0, 415, "{content_type}");
         }
         assert_eq!(server.admin("GET", "/Client/a").send().await.unwrap().status(), 404);
@@ -96,10 +148,12 @@ both!(
 
 both!(
     async fn a_body_beyond_four_mebibytes_is_413(server: Server) {
-        let (status, text) = put(&server, "application/json", format!("{{\"name\": \"{}\"}}", "x".repeat(5 << 20))).await;
+        let (status, text) =
+            put(&server, "application/json", format!("{{\"name\": \"{}\"}}", "x".repeat(5 << 20))).await;
         assert_eq!(status, 413, "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["resourceType"], "OperationOutcome");
-        let (status, text) = put(&server, "application/json", format!("{{\"name\": \"{}\"}}", "x".repeat(1 << 20))).await;
+        let (status, text) =
+            put(&server, "application/json", format!("{{\"name\": \"{}\"}}", "x".repeat(1 << 20))).await;
         assert_eq!(status, 201, "{text}");
     }
 );

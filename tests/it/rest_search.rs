@@ -31,18 +31,27 @@ fn links(bundle: &Value) -> BTreeMap<String, String> {
 /// Four clients and two users, the later ones a minute apart.
 async fn fill(server: &Server) {
     for (id, document) in [
-        ("a", json!({"name": "Zoo", "active": true, "grant_types": ["code"], "details": {"level": 2, "team": {"x-y": "red"}}})),
+        (
+            "a",
+            json!({"name": "Zoo", "active": true, "grant_types": ["code"], "details": {"level": 2, "team": {"x-y": "red"}}}),
+        ),
         ("b", json!({"name": "apple", "active": false, "grant_types": ["code", "basic"], "details": {"level": 10}})),
-        ("c", json!({"name": "Äpfel", "grant_types": ["basic"], "scope": ["read", "write"], "details": {"level": "2"}})),
+        (
+            "c",
+            json!({"name": "Äpfel", "grant_types": ["basic"], "scope": ["read", "write"], "details": {"level": "2"}}),
+        ),
         ("d", json!({"description": "no name", "first_party": true, "details": {"name": "Zoo"}})),
     ] {
         server.put(&format!("/Client/{id}"), document).await;
         server.wait(60);
     }
     server.alice().await;
-    server.put("/User/bob", json!({"userName": "bob", "name": {"givenName": "Alice"}, "emails": [{"value": "b@x"}]})).await;
+    server
+        .put("/User/bob", json!({"userName": "bob", "name": {"givenName": "Alice"}, "emails": [{"value": "b@x"}]}))
+        .await;
     for (user, client) in [("alice", "a"), ("alice", "b"), ("bob", "a")] {
-        let grant = json!({"user": {"reference": format!("User/{user}")}, "client": {"reference": format!("Client/{client}")}});
+        let grant =
+            json!({"user": {"reference": format!("User/{user}")}, "client": {"reference": format!("Client/{client}")}});
         server.put(&format!("/Grant/{user}-{client}"), grant).await;
     }
 }
@@ -114,7 +123,8 @@ both!(
 
 both!(
     async fn pages_cover_everything_once_and_lead_to_one_another(server: Server) {
-        let all: Vec<Value> = (0..25).map(|n| json!({"resourceType": "Client", "id": format!("c{n:02}"), "type": "x y&z"})).collect();
+        let all: Vec<Value> =
+            (0..25).map(|n| json!({"resourceType": "Client", "id": format!("c{n:02}"), "type": "x y&z"})).collect();
         server.put("/", json!(all)).await;
         let mut seen = Vec::new();
         let mut url = format!("{}/fhir/Client?type=x%20y%26z&_count=10&_sort=-_id", server.issuer());
@@ -157,12 +167,38 @@ both!(
     async fn a_search_that_makes_no_sense_is_400_not_everything(server: Server) {
         fill(&server).await;
         for query in [
-            "nmae=x", "_cuont=1", "_count=x", "_count=-1", "_count=1e9", "_page=x", "_page=-1", "_sort=nmae", "_sort=", "_sort=,", "..name=x",
-            "name..x=1", ".=1", "=x", "name%27=x", "name%22=x", "details.a%22%5D%27=1", "_sort=name;drop", "_sort=name%20desc",
-            ".a.b.c.d.e.f.g.h.i=1", "name:exact=x", "userName=alice", "name=a%00b", "name=%ff", "_sort=--name",
+            "nmae=x",
+            "_cuont=1",
+            "_count=x",
+            "_count=-1",
+            "_count=1e9",
+            "_page=x",
+            "_page=-1",
+            "_sort=nmae",
+            "_sort=",
+            "_sort=,",
+            "..name=x",
+            "name..x=1",
+            ".=1",
+            "=x",
+            "name%27=x",
+            "name%22=x",
+            "details.a%22%5D%27=1",
+            "_sort=name;drop",
+            "_sort=name%20desc",
+            ".a.b.c.d.e.f.g.h.i=1",
+            "name:exact=x",
+            "userName=alice",
+            "name=a%00b",
+            "name=%ff",
+            "_sort=--name",
         ] {
             let (status, outcome) = read(server.admin("GET", &format!("/Client?{query}")).send().await.unwrap()).await;
-            assert_eq!((status.as_u16(), &outcome["resourceType"]), (400, &json!("OperationOutcome")), "{query}: {outcome}");
+            assert_eq!(
+                (status.as_u16(), &outcome["resourceType"]),
+                (400, &json!("OperationOutcome")),
+                "{query}: {outcome}"
+            );
         }
         let (_, outcome) = read(server.admin("GET", "/Client?nmae=x").send().await.unwrap()).await;
         assert!(outcome["issue"][0]["diagnostics"].as_str().unwrap().contains("did you mean name?"), "{outcome}");
@@ -174,7 +210,19 @@ both!(
 both!(
     async fn values_are_bound_and_never_become_part_of_a_query(server: Server) {
         fill(&server).await;
-        for value in ["' OR '1'='1", "'; DROP TABLE document; --", "$1", "%", "_", "\" OR 1", "{}", "\\", "*", "null", "a') OR ('1'='1"] {
+        for value in [
+            "' OR '1'='1",
+            "'; DROP TABLE document; --",
+            "$1",
+            "%",
+            "_",
+            "\" OR 1",
+            "{}",
+            "\\",
+            "*",
+            "null",
+            "a') OR ('1'='1",
+        ] {
             for name in ["name", "_id", ".details.team.x-y", "grant_types"] {
                 let request = server.admin("GET", "/Client").query(&[(name, value)]);
                 let (status, bundle) = read(request.send().await.unwrap()).await;
@@ -190,8 +238,18 @@ both!(
         let mut tx = server.instance.store.begin().await.unwrap();
         for number in 0..10_050 {
             let row = Row {
-                kind: "Client".into(), id: format!("c{number:05}"), version: 1, body: Json(json!({"name": "many"})), secrets: Json(json!({})),
-                active: true, epoch: 0, user_id: None, client_id: None, origin: None, created_at: Timestamp(0), updated_at: Timestamp(0),
+                kind: "Client".into(),
+                id: format!("c{number:05}"),
+                version: 1,
+                body: Json(json!({"name": "many"})),
+                secrets: Json(json!({})),
+                active: true,
+                epoch: 0,
+                user_id: None,
+                client_id: None,
+                origin: None,
+                created_at: Timestamp(0),
+                updated_at: Timestamp(0),
                 deleted_at: None,
             };
             assert!(tx.write_document(&row, 0).await.unwrap());
@@ -202,7 +260,10 @@ both!(
         // Page sizes are clamped (baseline 63); without one it is 100.
         assert_eq!(ids(&server, "/Client?_count=1000000").await.len(), 1_000);
         assert_eq!(ids(&server, "/Client").await.len(), 100);
-        assert_eq!(ids(&server, "/Client?_page=101").await, (10_000..10_050).map(|n| format!("c{n:05}")).collect::<Vec<_>>());
+        assert_eq!(
+            ids(&server, "/Client?_page=101").await,
+            (10_000..10_050).map(|n| format!("c{n:05}")).collect::<Vec<_>>()
+        );
     }
 );
 

@@ -36,7 +36,8 @@ async fn postgres(url: &str) -> (Columns, Vec<String>) {
 async fn sqlite(path: &std::path::Path) -> (Columns, Vec<String>) {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    let text = "SELECT m.name, c.name, c.type, c.\"notnull\" = 0, c.pk > 0 FROM sqlite_schema m, pragma_table_info(m.name) c
+    let text =
+        "SELECT m.name, c.name, c.type, c.\"notnull\" = 0, c.pk > 0 FROM sqlite_schema m, pragma_table_info(m.name) c
         WHERE m.type = 'table' AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let rows = sqlx::query(text).fetch_all(&pool).await.unwrap();
     let column = |row: &sqlx::sqlite::SqliteRow| {

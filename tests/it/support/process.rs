@@ -101,6 +101,13 @@ impl Folder {
         Process::of(self.command(Path::new(env!("CARGO_BIN_EXE_countersign")), args), stdin).ended()
     }
 
+    /// Runs it with other variables.
+    pub(crate) fn run_as(&self, env: &[(&str, &str)], args: &[&str]) -> Ended {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_countersign")), args);
+        command.envs(env.iter().copied());
+        Process::of(command, "").ended()
+    }
+
     /// Runs it, which must work, and answers its stdout.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let ended = self.run(args);
