@@ -1,12 +1,13 @@
 //! Who may use the REST surface: an administrator's client by HTTP Basic, or a Bearer token with the `admin` scope.
 
-use axum::extract::FromRequestParts;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::request::Parts;
 use axum::response::Response;
 
 use super::body::{basic, bearer};
-use super::{App, protocol_error, rest};
+use super::{App, error_page, protocol_error, rest};
 use crate::domain::client::Client;
 use crate::domain::scope::ADMIN;
 use crate::oauth::{Failure, Params};
@@ -27,6 +28,11 @@ impl FromRequestParts<App> for Administrator {
             Some(token) => by_token(app, token).await,
             None => by_basic(app, parts).await,
         };
+        if administrator.is_err() && !rest::is_resource(parts.uri.path()) {
+            // A mistyped address is not there; a browser that was told 401 would ask a person for a password.
+            let request = Request::from_parts(parts.clone(), Body::empty());
+            return Err(error_page::not_found(State(app.clone()), request).await);
+        }
         if let Ok(administrator) = &administrator {
             tracing::info!(event = "administration", by = administrator.name, method = %parts.method, path = parts.uri.path());
         }

@@ -205,10 +205,21 @@ fn elements(mut resource: Value, wanted: &[String]) -> Value {
     resource
 }
 
+/// The names of all resource types.
+fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name()).chain(["Session", "SigningKey"])
+}
+
+/// Whether a path leads to resources: `/`, `/fhir`, or a type under either.
+pub(crate) fn is_resource(path: &str) -> bool {
+    let rest = path.strip_prefix("/fhir").filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path);
+    let kind = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+    kind.is_empty() || kinds().any(|known| known == kind)
+}
+
 fn document_kind(name: &str) -> Result<DocumentKind, Outcome> {
     DocumentKind::named(name).ok_or_else(|| {
-        let known = KINDS.iter().map(|kind| kind.name()).chain(["Session", "SigningKey"]);
-        let hint = nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let hint = nearest(name, kinds()).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         Outcome::new(404, "not-found", format!("there is no resource type {name} here{hint}"))
     })
 }
