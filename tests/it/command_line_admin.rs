@@ -1,18 +1,8 @@
 //! `keys`, `user` and `client` on the command line (interface §1): what they do holds in a running server within a second.
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
-use crate::support::{Database, Folder, Service, both_folders};
-
-/// Asks until it is so; a change holds on every node within one second (baseline 3).
-async fn within_a_second(is_so: impl AsyncFn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(1);
-    while !is_so().await {
-        assert!(Instant::now() < until, "it does not hold within a second");
-    }
-}
+use crate::support::{Database, Folder, Service, both_folders, within_a_second};
 
 /// A command that must work, with this on stdin; its stdout.
 fn ok(folder: &Folder, args: &[&str], stdin: &str) -> String {

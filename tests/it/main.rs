@@ -28,6 +28,7 @@ mod rest_documents;
 mod rest_formats;
 mod rest_search;
 mod rest_secrets;
+mod rest_validation;
 mod revocation;
 mod schema;
 mod sessions;

@@ -1,4 +1,5 @@
 //! `dev` and `serve` as processes (interface §1): starting, many at once, stopping, being killed, and what they print.
+#![expect(clippy::disallowed_methods, reason = "a process has the real clock")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

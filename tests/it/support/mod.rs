@@ -5,8 +5,8 @@ mod process;
 mod server;
 
 pub(crate) use browser::{Browser, Page, Query};
-pub(crate) use process::{Ended, Folder, Process, Service};
-pub(crate) use server::{Database, Server, merge, read};
+pub(crate) use process::{Ended, Folder, Process, Service, within_a_second};
+pub(crate) use server::{Database, Server, issues, merge, read, send};
 
 /// A test on both databases: `both!(async fn a_sentence(server: Server) { … });` becomes `a_sentence::sqlite` and
 /// `a_sentence::postgres`.

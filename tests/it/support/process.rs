@@ -1,4 +1,5 @@
 //! The program itself, as a shell runs it: a working folder with a database of its own, and processes that end with the test.
+#![expect(clippy::disallowed_methods, reason = "a process has the real clock")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use super::server::{client, new_schema};
 use super::{Database, read};
 
 /// Nothing takes longer on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A working folder and an environment, in which commands run.
 pub(crate) struct Folder {
@@ -216,6 +217,14 @@ impl Process {
         }
         let [stdout, stderr] = output.clone();
         Ended { code: status.code().unwrap_or(-1), stdout, stderr }
+    }
+}
+
+/// Asks until it is so; a change holds on every node within one second (baseline 3).
+pub(crate) async fn within_a_second(is_so: impl AsyncFn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(1);
+    while !is_so().await {
+        assert!(Instant::now() < until, "it does not hold within a second");
     }
 }
 
