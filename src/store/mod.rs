@@ -133,11 +133,16 @@ impl Store {
         Ok(Self { db, queues })
     }
 
-    /// Brings the schema up to date. Many nodes may do so at once: on PostgreSQL it happens under an advisory lock.
+    /// Brings the schema up to date. Many processes may do so at once: on PostgreSQL it happens under an advisory lock, on SQLite
+    /// under the write lock, which one transaction around all migrations takes first.
     pub async fn migrate(&self) -> Result<()> {
         match &self.db {
             Db::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
-            Db::Sqlite(sqlite) => sqlx::migrate!("migrations/sqlite").run(&sqlite.writer).await?,
+            Db::Sqlite(sqlite) => {
+                let mut tx = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
+                sqlx::migrate!("migrations/sqlite").run(&mut *tx).await?;
+                tx.commit().await?;
+            }
         }
         Ok(())
     }

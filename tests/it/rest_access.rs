@@ -248,6 +248,22 @@ both!(
     }
 );
 
+both!(
+    async fn a_mistyped_address_is_404_and_asks_nobody_for_a_password(server: Server) {
+        for path in ["/favicon.ico", "/oauth2/par", "/Clientt/a", "/fhir/Nothing", "/fhirClient", "/a/b/_history/1"] {
+            for accept in ["text/html", "*/*"] {
+                let response = server.http.get(server.url(path)).header("accept", accept).send().await.unwrap();
+                assert_eq!(response.status(), 404, "{path}");
+                assert!(!response.headers().contains_key("www-authenticate"), "{path}");
+                let is_html = response.headers()["content-type"].to_str().unwrap().starts_with("text/html");
+                assert_eq!(is_html, accept == "text/html", "{path}");
+            }
+        }
+        let (status, outcome) = read(server.admin("GET", "/Clientt/a").send().await.unwrap()).await;
+        assert_eq!((status.as_u16(), &outcome["resourceType"]), (404, &json!("OperationOutcome")));
+    }
+);
+
 #[tokio::test]
 async fn there_is_no_bootstrap_administrator_without_its_secret() {
     let none = Server::start_with(Database::Sqlite, |set| set.admin_client_secret = None).await;

@@ -3,18 +3,13 @@
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use crate::support::{Database, Server, both, read};
-
-async fn send(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
-    let (status, answer) = read(server.admin(method, path).json(body).send().await.unwrap()).await;
-    (status.as_u16(), answer)
-}
+use crate::support::{Database, Server, both, send};
 
 async fn status(server: &Server, path: &str) -> u16 {
     server.admin("GET", path).send().await.unwrap().status().as_u16()
 }
 
-fn entry(method: &str, url: &str, resource: Value) -> Value {
+fn entry(method: &str, url: &str, resource: impl serde::Serialize) -> Value {
     json!({"request": {"method": method, "url": url}, "resource": resource})
 }
 
@@ -204,7 +199,9 @@ both!(
         reversed.reverse();
         let both = (0..6).map(|round| {
             let mut items = if round % 2 == 0 { items.clone() } else { reversed.clone() };
-            items.iter_mut().for_each(|item| item["name"] = json!(format!("round {round}")));
+            for item in &mut items {
+                item["name"] = json!(format!("round {round}"));
+            }
             let request = server.admin("PUT", "/").json(&items);
             tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
         });

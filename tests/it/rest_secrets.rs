@@ -4,17 +4,12 @@
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Server, both, read};
+use crate::support::{Database, Server, both, send};
 
 /// `secret` and `123456`, as Aidbox stores them.
 const SHA256: &str = "__sha256:2BB80D537B1DA3E38BD30361AA855686BDE0EACD7162FEF6A25FE97BF527A25B";
 const SCRYPT: &str = "$s0$f0801$HhKy93HnLn0qSmsS2JCZnQ==$P0oAp6yx6k8bCbeFN2UT9UfjKROuggn7deLbX2Mpm2M=";
 const MASK: &str = "********";
-
-async fn send(server: &Server, method: &str, path: &str, body: Value) -> (u16, Value) {
-    let (status, answer) = read(server.admin(method, path).json(&body).send().await.unwrap()).await;
-    (status.as_u16(), answer)
-}
 
 /// A client with this secret, for client credentials.
 async fn service(server: &Server, secret: Value) -> (u16, Value) {

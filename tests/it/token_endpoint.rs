@@ -254,7 +254,7 @@ both!(
     async fn a_scope_outside_the_grammar_or_the_document_is_refused(server: Server) {
         let ask = async |scope: &str| server.token(&[("grant_type", "client_credentials"), ("scope", scope)]).await;
         server.web_app(json!({})).await;
-        for wrong in ["a\"b", "a\\b", "ä", "a\tb"] {
+        for wrong in ["a\"b", "a\\b", "ä"] {
             assert_refused(&ask(wrong).await, 400, "invalid_scope", "character");
         }
         // No list is no limit, except for administration, which must stand in the document.

@@ -6,8 +6,8 @@ mod server;
 mod tokens;
 
 pub(crate) use browser::{Browser, Page, Query};
-pub(crate) use process::{Ended, Folder, Process, Service};
-pub(crate) use server::{Database, Server, merge, read, request};
+pub(crate) use process::{Ended, Folder, Process, Service, within_a_second};
+pub(crate) use server::{Database, Server, issues, merge, read, request, send};
 pub(crate) use tokens::{Answer, CHALLENGE, VERIFIER, assert_refused, jwt, text};
 
 /// A test on both databases: `both!(async fn a_sentence(server: Server) { … });` becomes `a_sentence::sqlite` and

@@ -1,4 +1,5 @@
 //! The program itself, as a shell runs it: a working folder with a database of its own, and processes that end with the test.
+#![expect(clippy::disallowed_methods, reason = "a process has the real clock")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use super::server::{client, new_schema};
 use super::{Database, read};
 
 /// Nothing takes longer on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A working folder and an environment, in which commands run.
 pub(crate) struct Folder {
@@ -64,6 +65,12 @@ impl Folder {
         self
     }
 
+    /// The database's URL.
+    pub(crate) fn url(&self) -> String {
+        let found = self.env.iter().find(|(name, _)| name == "COUNTERSIGN_DATABASE_URL");
+        found.map(|(_, url)| url.clone()).unwrap_or_default()
+    }
+
     /// Writes a file.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path.join(name);
@@ -93,6 +100,13 @@ impl Folder {
     /// Runs it with this on stdin.
     pub(crate) fn run_with(&self, args: &[&str], stdin: &str) -> Ended {
         Process::of(self.command(Path::new(env!("CARGO_BIN_EXE_countersign")), args), stdin).ended()
+    }
+
+    /// Runs it with other variables.
+    pub(crate) fn run_as(&self, env: &[(&str, &str)], args: &[&str]) -> Ended {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_countersign")), args);
+        command.envs(env.iter().copied());
+        Process::of(command, "").ended()
     }
 
     /// Runs it, which must work, and answers its stdout.
@@ -203,6 +217,14 @@ impl Process {
         }
         let [stdout, stderr] = output.clone();
         Ended { code: status.code().unwrap_or(-1), stdout, stderr }
+    }
+}
+
+/// Asks until it is so; a change holds on every node within one second (baseline 3).
+pub(crate) async fn within_a_second(is_so: impl AsyncFn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(1);
+    while !is_so().await {
+        assert!(Instant::now() < until, "it does not hold within a second");
     }
 }
 

@@ -254,6 +254,20 @@ async fn drop_schema(name: &str) {
     }
 }
 
+/// A request of the administrator with a JSON body: status and answer.
+pub(crate) async fn send(server: &Server, method: &str, path: &str, body: impl serde::Serialize) -> (u16, Value) {
+    let (status, answer) = read(server.admin(method, path).json(&body).send().await.unwrap()).await;
+    (status.as_u16(), answer)
+}
+
+/// Paths and texts of the issues of an `OperationOutcome`.
+pub(crate) fn issues(outcome: &Value) -> Vec<(String, String)> {
+    assert_eq!(outcome["resourceType"], "OperationOutcome", "{outcome}");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let issues = outcome["issue"].as_array().unwrap().iter();
+    issues.map(|issue| (text(&issue["expression"][0]), text(&issue["diagnostics"]))).collect()
+}
+
 /// Status and JSON body; text where it is none.
 pub(crate) async fn read(response: Response) -> (StatusCode, Value) {
     let status = response.status();
