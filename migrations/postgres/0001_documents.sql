@@ -1,7 +1,7 @@
 -- What administrators PUT: clients, users and consents, as documents with the few columns that rules need.
 CREATE TABLE document (
     kind       TEXT    NOT NULL,  -- 'Client', 'User', 'Grant'
-    id         TEXT    NOT NULL,
+    id         TEXT    COLLATE "C" NOT NULL,  -- one order on both databases
     version    BIGINT  NOT NULL,  -- the ETag
     body       JSONB   NOT NULL,  -- without any secret
     secrets    JSONB   NOT NULL,  -- path → stored form; takes no part in search, sort or patches

@@ -7,7 +7,7 @@ use super::args::ServerArgs;
 use super::output::answer;
 use super::{Failure, bundles};
 use crate::clock::Clock;
-use crate::config::{DatabaseUrl, Purpose, Settings, Tls};
+use crate::config::{DatabaseUrl, Purpose, Settings, Tls, table};
 use crate::domain::secret::MasterKey;
 use crate::oauth::registry::Registry;
 use crate::resources::apply::{ApplyError, Options};
@@ -16,24 +16,17 @@ use crate::server;
 use crate::store::{Location, Store};
 
 pub(super) async fn check(args: ServerArgs) -> Result<(), Failure> {
-    let settings = super::settings(Purpose::Serve, &args.settings.0)?;
-    answer("settings: fine");
+    let (settings, problems) = super::examined(Purpose::Serve, &args.settings.0)?;
     let mut findings = Findings::default();
+    // What stands in for a wrong value says nothing of what is there.
+    let is_right = |setting| !problems.iter().any(|problem| problem.is_about(setting));
+    let wrong = problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    findings.say("settings", if wrong.is_empty() { Ok(()) } else { Err(wrong) });
     if let Some(files) = &settings.tls {
         findings.say("TLS", tls(files));
     }
-    let master = match settings.find_master_key() {
-        Ok(Some(key)) => Some(key),
-        Ok(None) => {
-            answer("master key: will be made at the first start");
-            None
-        }
-        Err(error) => {
-            findings.say("master key", Err(vec![error.to_string()]));
-            None
-        }
-    };
-    let store = findings.database(&settings, master.as_ref()).await;
+    let master = if is_right(&table::MASTER_KEY) { findings.master_key(&settings) } else { None };
+    let store = if is_right(&table::DATABASE_URL) { findings.database(&settings, master.as_ref()).await } else { None };
     if !settings.bundles.is_empty() {
         match bundles::read(&settings.bundles) {
             Ok(items) => findings.bundles(&settings, store.as_ref(), master, &items).await?,
@@ -66,6 +59,20 @@ impl Findings {
         match result {
             Ok(()) => answer(format!("{what}: fine")),
             Err(findings) => self.0.extend(findings.into_iter().map(|finding| format!("{what}: {finding}"))),
+        }
+    }
+
+    fn master_key(&mut self, settings: &Settings) -> Option<MasterKey> {
+        match settings.find_master_key() {
+            Ok(Some(key)) => Some(key),
+            Ok(None) => {
+                answer("master key: will be made at the first start");
+                None
+            }
+            Err(error) => {
+                self.say("master key", Err(vec![error.to_string()]));
+                None
+            }
         }
     }
 

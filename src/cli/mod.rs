@@ -137,18 +137,27 @@ impl From<Vec<Problem>> for Failure {
 
 /// The settings of this process; starts logging and logs the warnings.
 fn settings(purpose: Purpose, flags: &Overrides) -> Result<Settings, Failure> {
+    let (settings, problems) = examined(purpose, flags)?;
+    if problems.is_empty() { Ok(settings) } else { Err(problems.into()) }
+}
+
+/// The same with what is wrong with them.
+fn examined(purpose: Purpose, flags: &Overrides) -> Result<(Settings, Vec<Problem>), Failure> {
     // What is not UTF-8 becomes U+FFFD, which the settings refuse.
     let env: Environment = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
     let cwd = std::env::current_dir().map_err(|error| Failure::new(format!("there is no working folder: {error}")))?;
     let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    let (settings, warnings) = Settings::resolve(purpose, Inputs { flags, env: &env, read: &read, cwd: &cwd })?;
-    logging::start(settings.log_format);
-    for warning in warnings {
-        tracing::warn!("{warning}");
+    let (settings, problems, warnings) =
+        Settings::examine(purpose, Inputs { flags, env: &env, read: &read, cwd: &cwd });
+    if problems.is_empty() {
+        logging::start(settings.log_format);
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
     }
-    Ok(settings)
+    Ok((settings, problems))
 }
 
 #[cfg(test)]

@@ -41,6 +41,22 @@ pub struct Problem {
     pub instead: String,
 }
 
+impl Problem {
+    /// Whether it is about this setting.
+    pub fn is_about(&self, setting: &Setting) -> bool {
+        match &self.place {
+            Place::Flag(flag) => *flag == setting.flag,
+            Place::Environment(name) => {
+                *name == setting.env
+                    || Some(name) == setting.env_file().as_ref()
+                    || Some(name.as_str()) == setting.env_fallback
+            }
+            Place::File(_, key) => *key == setting.key() || Some(key) == setting.key_file().as_ref(),
+            Place::Default(one) => one.flag == setting.flag,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.wrong)?;

@@ -16,12 +16,18 @@ impl Settings {
     ///
     /// Returns them with what an operator should know about them, or every problem at once.
     pub fn resolve(purpose: Purpose, inputs: Inputs<'_>) -> Result<(Self, Vec<Warning>), Vec<Problem>> {
+        let (settings, problems, warnings) = Self::examine(purpose, inputs);
+        if problems.is_empty() { Ok((settings, warnings)) } else { Err(problems) }
+    }
+
+    /// The same for who wants to look further: where a value is wrong, a placeholder stands in its place.
+    pub fn examine(purpose: Purpose, inputs: Inputs<'_>) -> (Self, Vec<Problem>, Vec<Warning>) {
         let mut reading = Reading { layers: Layers::open(purpose.mode(), inputs) };
         let (settings, places) = reading.all(purpose.mode());
         let mut problems = reading.layers.problems;
         let mut warnings = Vec::new();
         checks::check(purpose, &settings, &places, &mut problems, &mut warnings);
-        if problems.is_empty() { Ok((settings, warnings)) } else { Err(problems) }
+        (settings, problems, warnings)
     }
 
     /// What `countersign dev` runs with where nobody chose anything: plain values, for a caller who then changes some.

@@ -40,6 +40,7 @@ pub use crate::store::documents::Row;
 pub struct Documents {
     store: Store,
     http_redirects: bool,
+    bootstrap: Option<String>,
     keeper: Keeper,
 }
 
@@ -74,10 +75,10 @@ pub enum Change {
 }
 
 impl Documents {
-    /// The documents of a store. `http_redirects` permits plain-http redirect URIs beyond loopback; `sealing` keeps what must
-    /// be read again.
-    pub fn new(store: Store, http_redirects: bool, sealing: Arc<SealingKey>) -> Self {
-        Self { store, http_redirects, keeper: Keeper { hashing: Hashing::default(), sealing } }
+    /// The documents of a store. `http_redirects` permits plain-http redirect URIs beyond loopback; `bootstrap` is the id of the
+    /// settings' own client, which stands before a document of that id; `sealing` keeps what must be read again.
+    pub fn new(store: Store, http_redirects: bool, bootstrap: Option<String>, sealing: Arc<SealingKey>) -> Self {
+        Self { store, http_redirects, bootstrap, keeper: Keeper { hashing: Hashing::default(), sealing } }
     }
 
     /// The store underneath.

@@ -17,6 +17,7 @@ use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 use crate::store::documents::Row;
 use crate::store::users::provided_scope;
+use crate::store::was_rolled_back;
 
 /// How often somebody else may be faster before we say so.
 pub(super) const TRIES: usize = 5;
@@ -228,7 +229,10 @@ impl Documents {
         if !issues.is_empty() {
             return Err(Outcome::invalid(issues).into());
         }
-        let warnings = kind.warnings(&body);
+        let mut warnings = kind.warnings(&body);
+        if kind == DocumentKind::Client && self.bootstrap.as_deref() == Some(&id) {
+            warnings.push(format!("Client/{id} has no effect: the bootstrap admin client of the settings has this id"));
+        }
         let living = present.filter(|row| row.deleted_at.is_none());
         let before = living.map(stored).unwrap_or_default();
         let given = secret_fields::take(kind, &mut body);
@@ -282,6 +286,13 @@ impl Documents {
 
     /// Writes what was prepared.
     pub(super) async fn write(&self, prepared: &[Prepared], now: Timestamp) -> Result<Wrote, Problem> {
+        match self.write_once(prepared, now).await {
+            Err(Internal::Failed(error)) if error.downcast_ref().is_some_and(was_rolled_back) => Ok(Wrote::Overtaken),
+            wrote => Ok(wrote?),
+        }
+    }
+
+    async fn write_once(&self, prepared: &[Prepared], now: Timestamp) -> Result<Wrote, Internal> {
         // In one order on every node, so that two batches wait for each other rather than deadlock.
         let mut order: Vec<&Prepared> = prepared.iter().filter(|one| one.written.effect != Effect::Unchanged).collect();
         if order.is_empty() {

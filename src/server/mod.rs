@@ -90,7 +90,8 @@ pub fn location(settings: &Settings) -> Location {
 /// The documents of a store, under the rules of the settings.
 pub fn documents(settings: &Settings, store: Store, master: &MasterKey) -> Documents {
     let sealing = SealingKey::new(master, "secrets in documents");
-    Documents::new(store, settings.allow_http_redirects, Arc::new(sealing))
+    let bootstrap = settings.admin_client_secret.as_ref().map(|_| settings.admin_client_id.clone());
+    Documents::new(store, settings.allow_http_redirects, bootstrap, Arc::new(sealing))
 }
 
 impl Instance {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Error, Result, is_passing};
+use super::{Error, Result, is_passing, was_rolled_back};
 
 /// No more requests than this share a statement.
 const BATCH: usize = 256;
@@ -108,14 +108,6 @@ where
             asked => return asked,
         }
     }
-}
-
-/// PostgreSQL class 40: the transaction had no effect and may be tried again.
-fn was_rolled_back(error: &Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(|error| error.code())
-        .is_some_and(|code| code.len() == 5 && code.starts_with("40"))
 }
 
 /// The same failure for the next in line.

@@ -86,6 +86,13 @@ pub fn is_passing(error: &Error) -> bool {
     }
 }
 
+/// Whether the database ended the transaction for the sake of another one, in a deadlock say: it had no effect and may be tried
+/// again (PostgreSQL class 40).
+pub fn was_rolled_back(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code.len() == 5 && code.starts_with("40"))
+}
+
 /// The open database. Clones share their connections and queues.
 #[derive(Clone, Debug)]
 pub struct Store {

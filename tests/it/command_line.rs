@@ -100,7 +100,12 @@ async fn all_settings_errors_come_at_once_each_with_place_and_nearest_name() {
         .env("COUNTERSIGN_ADMIN_CLIENT_SECRET_FILE", "hunter2-file");
     folder.write("countersign.yaml", "listn: 127.0.0.1:1\nallow_grant: [pasword]\nlog_format: xml\n");
     for command in ["serve", "check", "dev"] {
-        let ended = folder.run(&[command, "--listen", "8080", "--issuer", "http://login.example.com"]);
+        let mut ended = folder.run(&[command, "--listen", "8080", "--issuer", "http://login.example.com"]);
+        if command == "check" {
+            // It goes on to what the wrong settings leave to look at.
+            assert!(ended.stdout.starts_with("database: "), "{ended:?}");
+            ended.stdout.clear();
+        }
         fails(
             &ended,
             1,
@@ -242,7 +247,7 @@ both_folders!(
             "- {resourceType: Client, id: a, nmae: x}\n- {resourceType: User, id: b, passwrd: hunter2}\n",
         );
         let other = "b3RoZXIga2V5IG90aGVyIGtleSBvdGhlciBrZXkgb3Q=";
-        let wrong_key = [("COUNTERSIGN_MASTER_KEY", other)];
+        let wrong_key = [("COUNTERSIGN_MASTER_KEY", other), ("COUNTERSIGN_REFRESH_GRACE", "soon")];
         let ended = folder.run_as(
             &wrong_key,
             &[
@@ -259,6 +264,7 @@ both_folders!(
         );
         assert_eq!(ended.code, 1, "{ended:?}");
         for finding in [
+            "COUNTERSIGN_REFRESH_GRACE: `soon`",
             "no.pem",
             "no.key",
             "COUNTERSIGN_MASTER_KEY is not the one",

@@ -218,3 +218,18 @@ both!(
         assert_eq!((get(&server, "/SigningKey/none").await.0, get(&server, "/Session/none").await.0), (404, 404));
     }
 );
+
+// RFC 9110 §13: a condition that is not understood must not be passed over.
+both!(
+    async fn a_conditional_create_is_refused_rather_than_done_without_its_condition(server: Server) {
+        let create = |path: &str| server.admin("POST", path).json(&json!({"name": "one"}));
+        let conditional = [create("/Client").header("if-none-exist", "name=one"), create("/Client?name=one")];
+        for request in conditional {
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 400);
+            assert!(answer.text().await.unwrap().contains("conditional create"));
+        }
+        assert_eq!(get(&server, "/Client").await.1["total"], 0);
+        assert_eq!(create("/Client?_format=json").send().await.unwrap().status(), 201);
+    }
+);

@@ -37,6 +37,12 @@ pub(crate) async fn collection(State(app): State<App>, Known(kind): Known, _: Ad
     };
     let answered = match asked.method {
         Method::GET | Method::HEAD => find(&app, kind, &asked).await,
+        Method::POST if asked.is_conditional => Err(Outcome::new(
+            400,
+            "not-supported",
+            "conditional create (If-None-Exist, search parameters) is not supported; give the document an id and PUT it",
+        )
+        .into()),
         Method::POST => match asked.document() {
             Ok(document) => change(&app, Change::Post(kind, document), &asked).await,
             Err(why) => Err(why.into()),

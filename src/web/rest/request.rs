@@ -23,6 +23,8 @@ pub(crate) struct Asked {
     pub(super) parameters: Vec<(String, String)>,
     pub(super) precondition: Precondition,
     pub(super) media_type: String,
+    /// Whether what is to be created is to be searched first (`If-None-Exist`, or search parameters).
+    pub(super) is_conditional: bool,
     encoding: Encoding,
     body: Bytes,
 }
@@ -90,8 +92,12 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
         let body = Bytes::from_request(Request::from_parts(parts, body), state).await.map_err(|rejection| {
             refuse(rejection.status().as_u16(), "the body is too large or could not be read".into())
         })?;
+        let controls = |name: &String| matches!(name.as_str(), "_format" | "_pretty");
+        let is_conditional =
+            headers.contains_key("if-none-exist") || !parameters.iter().all(|(name, _)| controls(name));
         Ok(Self {
             method,
+            is_conditional,
             path,
             mount,
             parameters,
