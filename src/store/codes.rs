@@ -94,13 +94,15 @@ macro_rules! columns {
 }
 
 /// The guarded claim. RFC 6749 §4.1.2: a code is used once; §4.1.3: by the client it was issued to, with the same redirect URI;
-/// RFC 7636 §4.6: with the verifier of its challenge. Whatever does not fit leaves it unclaimed.
+/// RFC 7636 §4.6: with the verifier of its challenge; and not after the person has signed out. Whatever does not fit leaves it
+/// unclaimed.
 macro_rules! claim {
     () => {
         "UPDATE authorization_code SET claimed_at = $1, session_id = $2
          WHERE id = $3 AND digest = $4 AND client_id = $5 AND client_epoch = $6 AND claimed_at IS NULL AND expires_at > $1
            AND ((redirect_uri = $7) OR ($7 IS NULL AND NOT redirect_required))
-           AND ((code_challenge = $8) OR ($8 IS NULL AND code_challenge IS NULL))"
+           AND ((code_challenge = $8) OR ($8 IS NULL AND code_challenge IS NULL))
+           AND EXISTS (SELECT 1 FROM session login WHERE login.id = login_id AND login.family_ended_at IS NULL)"
     };
 }
 

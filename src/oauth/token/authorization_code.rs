@@ -104,7 +104,10 @@ impl Provider {
             tracing::warn!(event = "code_replayed", client = %client.id, user = %code.user_id, session = %session, "its tokens are revoked");
             return Ok(Refused::invalid_grant("the code was used before; the tokens that came from it are revoked"));
         }
-        Ok(Refused::invalid_grant("the code has expired; it lives 60 seconds"))
+        Ok(Refused::invalid_grant(match code.expires_at > r.now {
+            true => "the user has signed out since the code was issued",
+            false => "the code has expired; it lives 60 seconds",
+        }))
     }
 }
 
