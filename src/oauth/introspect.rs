@@ -68,8 +68,11 @@ impl Provider {
         let genuine = session.refresh_digest.as_deref().is_some_and(|stored| bearer.digest().matches(stored));
         let current =
             found.live && session.rotated_at.is_none() && session.refresh_expires_at.is_none_or(|at| at > now);
-        let own = session.client_id.as_deref() == Some(&client.id) && session.client_epoch == Some(client.epoch);
+        let own = session.client_id.as_deref() == Some(&client.id);
         if !(genuine && current && (own || client.document.introspect == Introspect::Any)) {
+            return Ok(None);
+        }
+        if self.client_of(session.client_id.as_deref(), session.client_epoch).await?.is_none() {
             return Ok(None);
         }
         let mut answer = Map::from_iter([

@@ -114,6 +114,8 @@ pub struct Rotation<'a> {
     pub client_id: &'a str,
     /// That client's epoch.
     pub client_epoch: i64,
+    /// The grant that the token must have come from.
+    pub kind: &'a str,
     /// The scope of the new access token; the one granted where absent.
     pub scope: Option<&'a str>,
     /// The id of the new row.
@@ -176,7 +178,7 @@ impl Store {
             execute,
             concat!(
                 "UPDATE session AS spent SET rotated_at = $1, successor = $2, expires_at = min(expires_at, $1 + $7)
-                 WHERE id = $3 AND refresh_digest = $4 AND client_id = $5 AND client_epoch = $6 AND rotated_at IS NULL
+                 WHERE id = $3 AND refresh_digest = $4 AND client_id = $5 AND client_epoch = $6 AND kind = $8 AND rotated_at IS NULL
                    AND (refresh_expires_at IS NULL OR refresh_expires_at > $1)
                    AND EXISTS (SELECT 1 FROM session s",
                 live_joins!(),
@@ -191,6 +193,7 @@ impl Store {
             r.client_id,
             r.client_epoch,
             SPENT_KEPT,
+            r.kind,
         )?;
         if spent == 0 {
             return Ok(None);
@@ -225,6 +228,11 @@ impl Store {
     pub async fn end_token(&self, id: Uuid, now: Timestamp) -> Result<()> {
         sql!(self.writer(), execute, "UPDATE session SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", id, now)
             .map(drop)
+    }
+
+    /// Takes scopes from an access token that was not handed out yet.
+    pub async fn narrow_token(&self, id: Uuid, scope: &str) -> Result<()> {
+        sql!(self.writer(), execute, "UPDATE session SET scope = $2 WHERE id = $1", id, scope).map(drop)
     }
 
     /// Ends a family: every access and refresh token that came from one authorization. `true` where it was live until now.
@@ -277,7 +285,7 @@ async fn rotate_postgres(pool: &sqlx::PgPool, r: &Rotation<'_>) -> Result<Option
     sqlx::query_as(concat!(
         "WITH spent AS (
            UPDATE session AS spent SET rotated_at = $1, successor = $2, expires_at = LEAST(expires_at, $1 + $7)
-           WHERE id = $3 AND refresh_digest = $4 AND client_id = $5 AND client_epoch = $6 AND rotated_at IS NULL
+           WHERE id = $3 AND refresh_digest = $4 AND client_id = $5 AND client_epoch = $6 AND kind = $14 AND rotated_at IS NULL
              AND (refresh_expires_at IS NULL OR refresh_expires_at > $1)
              AND EXISTS (SELECT 1 FROM session s", live_joins!(), "WHERE s.id = spent.id AND ", live!(), ")
            RETURNING *),
@@ -305,6 +313,7 @@ async fn rotate_postgres(pool: &sqlx::PgPool, r: &Rotation<'_>) -> Result<Option
     .bind(r.refresh_digest.as_bytes())
     .bind(r.refresh_expires_at)
     .bind(FOREVER)
+    .bind(r.kind)
     .fetch_optional(pool)
     .await
 }

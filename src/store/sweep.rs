@@ -3,25 +3,42 @@
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
+/// The rows that need a session to stay: the rest of its family, and the first-party tokens that share a login.
+macro_rules! dependents {
+    () => {
+        "FROM session m WHERE ((m.family = session.id AND m.family <> m.id) OR (m.shared AND m.parent = session.id))"
+    };
+}
+
 impl Store {
-    /// Removes up to `batch` expired rows of each table and answers how many went.
+    /// Removes up to `batch` expired rows of each table and answers how many went or were found to be needed longer.
     pub async fn sweep(&self, now: Timestamp, batch: i64) -> Result<u64> {
         // A root whose family lives on, and a login that first-party tokens share, say whether those have ended: they stay
         // until the last of them may go. Without them nothing is live, so an early removal could only end a token, never revive one.
-        sql!(
-            self.writer(),
-            execute,
-            "UPDATE session SET expires_at = COALESCE(
-               (SELECT max(m.expires_at) FROM session m WHERE (m.family = session.id AND m.family <> m.id) OR (m.shared AND m.parent = session.id)),
-               expires_at)
-             WHERE id IN (SELECT s.id FROM session s WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2)",
-            now,
-            batch,
-        )?;
         let mut removed = sql!(
             self.writer(),
             execute,
-            "DELETE FROM session WHERE id IN (SELECT s.id FROM session s WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2) AND expires_at <= $1",
+            concat!(
+                "UPDATE session SET expires_at = (SELECT max(m.expires_at) ",
+                dependents!(),
+                ") WHERE id IN (SELECT s.id FROM session s WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2)
+                   AND EXISTS (SELECT 1 ",
+                dependents!(),
+                " AND m.expires_at > $1)"
+            ),
+            now,
+            batch,
+        )?;
+        // The batch now reaches further than the one above did: what that did not look at may be needed too.
+        removed += sql!(
+            self.writer(),
+            execute,
+            concat!(
+                "DELETE FROM session WHERE id IN (SELECT s.id FROM session s WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2)
+                   AND expires_at <= $1 AND NOT EXISTS (SELECT 1 ",
+                dependents!(),
+                " AND m.expires_at > $1)"
+            ),
             now,
             batch,
         )?;

@@ -34,10 +34,16 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
             next.run(request).await
         } else {
             // Otherwise DNS rebinding reaches a local server, and links could be made with a stranger's name.
-            (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that host name; see --allowed-host.\n").into_response()
+            (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that host name; see --allowed-host.\n")
+                .into_response()
         };
-        // The query may hold codes and hints: only the path is logged.
-        tracing::info!(%method, path, status = response.status().as_u16(), millis = monotonic_millis() - started, "answered");
+        // The query may hold codes and hints: only the path is logged. What went well is not news.
+        let (status, millis) = (response.status().as_u16(), monotonic_millis() - started);
+        if status < 400 {
+            tracing::debug!(%method, path, status, millis, "answered");
+        } else {
+            tracing::info!(%method, path, status, millis, "answered");
+        }
         response
     }
     .instrument(span)

@@ -12,10 +12,10 @@ use super::{App, protocol_error};
 pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, Body(params): Body) -> Response {
     let basic = match basic(&headers) {
         Ok(basic) => basic,
-        Err(why) => return protocol_error::refused(&why),
+        Err(why) => return protocol_error::failed(&headers, why.into()),
     };
     match app.provider.introspect(basic.as_ref(), &params, app.clock.now()).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(failure) => protocol_error::failed(failure),
+        Err(failure) => protocol_error::failed(&headers, failure),
     }
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use axum::Json;
-use axum::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -22,20 +22,25 @@ pub(crate) fn refused(why: &Refused) -> Response {
     tracing::info!(error = why.code.as_str(), description = why.description, "refused");
     let body = json!({ "error": why.code.as_str(), "error_description": why.description });
     let mut response = (status, Json(body)).into_response();
-    let headers = response.headers_mut();
-    if why.code == ErrorCode::InvalidClient {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
-    }
     if let Some(seconds) = why.retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-/// The answer to a failure of any kind.
-pub(crate) fn failed(failure: Failure) -> Response {
+/// The answer of an endpoint that clients authenticate at. RFC 6749 §5.2: a challenge where the `Authorization` header was tried.
+/// Elsewhere it would have browsers ask the person for a password when a script's request fails.
+pub(crate) fn failed(headers: &HeaderMap, failure: Failure) -> Response {
     match failure {
-        Failure::Refused(why) => refused(&why),
+        Failure::Refused(why) => {
+            let mut response = refused(&why);
+            if why.code == ErrorCode::InvalidClient && headers.contains_key(AUTHORIZATION) {
+                response
+                    .headers_mut()
+                    .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
+            }
+            response
+        }
         Failure::Internal(internal) => internal_error(&internal),
     }
 }

@@ -11,11 +11,11 @@ use super::{App, cors, protocol_error};
 pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, Body(params): Body) -> Response {
     let basic = match basic(&headers) {
         Ok(basic) => basic,
-        Err(why) => return protocol_error::refused(&why),
+        Err(why) => return protocol_error::failed(&headers, why.into()),
     };
     let response = match app.provider.revoke(basic.as_ref(), &params, app.clock.now()).await {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(failure) => protocol_error::failed(failure),
+        Err(failure) => protocol_error::failed(&headers, failure),
     };
     cors::for_client(&app, &headers, params.text("client_id"), response).await
 }

@@ -19,13 +19,13 @@ pub(crate) async fn post(
 ) -> Response {
     let basic = match basic(&headers) {
         Ok(basic) => basic,
-        Err(why) => return protocol_error::refused(&why),
+        Err(why) => return protocol_error::failed(&headers, why.into()),
     };
     let request = TokenRequest { basic: basic.as_ref(), params: &params, address, now: app.clock.now() };
     let response = match app.provider.token(&request).await {
         // RFC 6749 §5.1 wants no-store and no-cache, which every answer of ours has that does not say otherwise.
         Ok(answer) => Json(answer.0).into_response(),
-        Err(failure) => protocol_error::failed(failure),
+        Err(failure) => protocol_error::failed(&headers, failure),
     };
     cors::for_client(&app, &headers, params.text("client_id"), response).await
 }

@@ -65,19 +65,22 @@ pub fn requested_scope(client: &Client, text: Option<&str>) -> Result<Scope, Ref
     let invalid = |text: String| Refused::new(ErrorCode::InvalidScope, text);
     let requested = Scope::parse(text.unwrap_or_default())
         .ok_or_else(|| invalid("scope has a character that RFC 6749 section 3.3 does not allow".into()))?;
-    let allowed = client.allowed_scope();
-    for word in requested.words() {
-        let listed = match &allowed {
-            Some(list) => list.contains(word) || word == OFFLINE_ACCESS,
-            None => word != ADMIN,
-        };
-        if !listed {
-            return Err(invalid(format!(
-                "the client may not ask for the scope {word}; add it to the scope list of its document"
-            )));
-        }
+    let allowed = allowed_scope(client, &requested);
+    if let Some(word) = requested.words().find(|word| !allowed.contains(word)) {
+        return Err(invalid(format!(
+            "the client may not ask for the scope {word}; add it to the scope list of its document"
+        )));
     }
     Ok(requested)
+}
+
+/// The part of a scope that the client's document allows.
+fn allowed_scope(client: &Client, scope: &Scope) -> Scope {
+    let list = client.allowed_scope();
+    Scope::from_words(scope.words().filter(|word| match &list {
+        Some(list) => list.contains(word) || *word == OFFLINE_ACCESS,
+        None => *word != ADMIN,
+    }))
 }
 
 /// The part of a scope that may be granted for this person: administration only to administrators.

@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use super::issue::{Minting, TokenResponse};
-use super::{TokenRequest, requested_scope, scope_for_user};
+use super::{TokenRequest, allowed_scope, requested_scope, scope_for_user};
 use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
@@ -25,14 +25,14 @@ impl Provider {
         let (client, now) = (&*proven.client, request.now);
         let presented = request.params.required("refresh_token")?;
         let presented = Bearer::parse(Kind::RefreshToken, presented).ok_or_else(no_such_token)?;
-        // The settings are those of the grant that the family began with; without a look at the row, only a narrower scope
-        // or the password grant make a difference, so the common case needs no read before its one write.
+        // The settings are those of the grant that the family began with. Only a scope, or a client that may use several grants,
+        // need a look at the row: the common case has no read before its one write.
+        let grant = self.grant_of(&presented, client).await?;
         let scope = match request.params.text("scope") {
             None => None,
-            Some(text) => Some(self.refreshed_scope(&presented, client, text).await?),
+            Some(text) => Some(self.refreshed_scope(&presented, client, grant, text).await?),
         };
         let successor = new_row_id();
-        let grant = self.grant_of(client);
         let lifetimes = self.lifetimes(client.flow(grant), now);
         let next = self.successor(&presented, client, grant, successor);
         let scope_text = scope.as_ref().map(ToString::to_string);
@@ -41,6 +41,7 @@ impl Provider {
             digest: presented.digest(),
             client_id: &client.id,
             client_epoch: client.epoch,
+            kind: grant.name(),
             scope: scope_text.as_deref(),
             successor,
             token_digest: next.access.as_ref().map(Bearer::digest),
@@ -72,6 +73,9 @@ impl Provider {
         if !genuine || session.client_id.as_deref() != Some(&client.id) || session.client_epoch != Some(client.epoch) {
             return Err(no_such_token().into());
         }
+        if session.kind != grant.name() {
+            return Err(not_allowed(&session.kind).into());
+        }
         if !found.live {
             return Err(Refused::invalid_grant("the session of this refresh token has ended").into());
         }
@@ -79,7 +83,9 @@ impl Provider {
             return Err(Refused::invalid_grant("the refresh token has expired").into());
         };
         let grace = client.flow(grant).refresh_grace.unwrap_or(self.rules.refresh_grace);
-        if rotated_at.until(now) < grace
+        // No grace is none, even on a node whose clock is behind the one that rotated.
+        if grace > 0
+            && rotated_at.until(now) < grace
             && let Some(made) = self.store.session(successor).await?
             && made.live
             && made.session.rotated_at.is_none()
@@ -112,8 +118,13 @@ impl Provider {
             updated_at: person_updated_at.unwrap_or_default(),
             body: body.0,
         });
-        let scope = words(&session.scope);
+        let granted = words(&session.scope);
+        let scope = allowed_scope(client, &granted);
         let scope = user.as_ref().map_or_else(|| scope.clone(), |user| scope_for_user(user, &scope));
+        if scope != granted {
+            // Client or user may have less than when this was granted; whoever looks at the token must see that too.
+            self.store.narrow_token(session.id, &scope.to_string()).await?;
+        }
         let audience: Vec<String> = words(&session.audience).words().map(str::to_owned).collect();
         let minting = Minting {
             client,
@@ -142,25 +153,41 @@ impl Provider {
         }
     }
 
-    /// The settings that a refresh goes by: those of the code flow, or of the password grant for a client that has only that.
-    fn grant_of(&self, client: &Client) -> GrantType {
-        if client.allows(GrantType::AuthorizationCode) || !self.rules.password_grant {
-            GrantType::AuthorizationCode
-        } else {
-            GrantType::Password
+    /// The grant that the family began with, as far as the client may still use it (RFC 9700 §4.14.2): the only one that it may
+    /// use, which the rotation then insists on, or the one of the row.
+    async fn grant_of(&self, presented: &Bearer, client: &Client) -> Result<GrantType, Failure> {
+        let code = client.allows(GrantType::AuthorizationCode);
+        let password = self.rules.password_grant && client.allows(GrantType::Password);
+        match (code, password) {
+            (true, false) => Ok(GrantType::AuthorizationCode),
+            (false, true) => Ok(GrantType::Password),
+            (true, true) => {
+                let session = self.genuine(presented, client).await?.ok_or_else(no_such_token)?;
+                GrantType::named(&session.kind).ok_or_else(|| no_such_token().into())
+            }
+            (false, false) => {
+                let session = self.genuine(presented, client).await?.ok_or_else(no_such_token)?;
+                Err(not_allowed(&session.kind).into())
+            }
         }
     }
 
     /// RFC 6749 §6: a refresh may ask for less than was granted. For more only where the client's document says so, and then
     /// no more than the person has consented to for this client.
-    async fn refreshed_scope(&self, presented: &Bearer, client: &Client, text: &str) -> Result<Scope, Failure> {
+    async fn refreshed_scope(
+        &self,
+        presented: &Bearer,
+        client: &Client,
+        grant: GrantType,
+        text: &str,
+    ) -> Result<Scope, Failure> {
         let requested = requested_scope(client, Some(text))?;
         let Some(session) = self.genuine(presented, client).await? else { return Err(no_such_token().into()) };
         if requested.is_within(&words(&session.granted_scope)) {
             return Ok(requested);
         }
         let refused = |text| Failure::from(Refused::new(ErrorCode::InvalidScope, text));
-        if !client.flow(self.grant_of(client)).refresh_scope_from_grant {
+        if !client.flow(grant).refresh_scope_from_grant {
             return Err(refused("a refresh may ask for no scope beyond those granted (RFC 6749 section 6)"));
         }
         let consented = match &session.user_id {
@@ -191,6 +218,11 @@ struct Next {
 
 fn words(text: &str) -> Scope {
     Scope::from_words(text.split(' ').filter(|word| !word.is_empty()))
+}
+
+fn not_allowed(grant: &str) -> Refused {
+    let text = format!("this token came from {grant}, which is off on this server or not in the client's grant_types");
+    Refused::new(ErrorCode::UnauthorizedClient, text)
 }
 
 fn no_such_token() -> Refused {

@@ -2,9 +2,11 @@
 
 mod browser;
 mod server;
+mod tokens;
 
 pub(crate) use browser::{Browser, Page, Query};
-pub(crate) use server::{Database, Server, claims, jwt_part, request};
+pub(crate) use server::{Database, Server, claims, jwt_part, merge, request};
+pub(crate) use tokens::{Answer, CHALLENGE, VERIFIER, assert_refused, jwt, text};
 
 /// A test on both databases: `both!(async fn a_sentence(server: Server) { … });` becomes `a_sentence::sqlite` and
 /// `a_sentence::postgres`.

@@ -257,7 +257,24 @@ impl Drop for Server {
                 let _ = std::fs::remove_file(format!("{}{ending}", file.display()));
             }
         }
-        let _ = self.schema.take();
+        if let Some(schema) = self.schema.take() {
+            // A destructor cannot wait, and a runtime cannot be left within another one: on a thread of its own.
+            let dropped = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(drop_schema(&schema));
+            });
+            let _ = dropped.join();
+        }
+    }
+}
+
+async fn drop_schema(name: &str) {
+    use sqlx::Connection;
+    let url = std::env::var("TEST_DATABASE_URL").unwrap_or_default();
+    if let Ok(mut connection) = sqlx::PgConnection::connect(&url).await {
+        // Tables that a server still works on are left alone rather than waited for.
+        let text = format!("SET lock_timeout = '2s'; DROP SCHEMA {name} CASCADE");
+        let _ = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut connection).await;
     }
 }
 

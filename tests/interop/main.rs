@@ -1,0 +1,64 @@
+//! Other people's programs, unmodified, against whole servers on SQLite and on PostgreSQL: Authlib and `openid-client` as
+//! applications, Chromium as the browser. Each is driven by a script, which fails with a sentence.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod script;
+#[path = "../it/support/mod.rs"]
+#[allow(unused, reason = "the support of tests/it, which uses all of it")]
+mod support;
+
+use countersign::config::Mode;
+use serde_json::json;
+
+use script::{node, python, variable};
+use support::{Database, Server, both};
+
+const CALLBACK: &str = "http://localhost:4200/cb";
+
+/// An application for each way to sign, confidential and with JWT access tokens, but for the first; and a public one.
+async fn register(server: &Server) {
+    server.alice().await;
+    let after_logout = json!({"post_logout_redirect_uris": ["http://localhost:4200/bye"]});
+    server.web_app(after_logout.clone()).await;
+    for algorithm in ["RS256", "ES256", "EdDSA"] {
+        let client = json!({
+            "secret": "client-secret", "grant_types": ["code", "client_credentials"],
+            "auth": {
+                "authorization_code": {"redirect_uri": CALLBACK, "refresh_token": true, "token_format": "jwt"},
+                "client_credentials": {"token_format": "jwt"},
+            },
+            "id_token_signed_response_alg": algorithm, "access_token_signed_response_alg": algorithm,
+            "post_logout_redirect_uris": ["http://localhost:4200/bye"],
+        });
+        server.put(&format!("/Client/jwt-{algorithm}"), client).await;
+    }
+    server.spa(after_logout).await;
+}
+
+both!(
+    async fn authlib_is_served_whatever_it_asks(server: Server) {
+        register(&server).await;
+        python("tests/interop/client.py", &[server.issuer()]).await;
+    }
+);
+
+both!(
+    async fn openid_client_is_served_whatever_it_asks(server: Server) {
+        register(&server).await;
+        node("tests/interop/client.mjs", &[server.issuer()]).await;
+    }
+);
+
+both!(
+    async fn a_person_signs_in_consents_denies_and_signs_out_in_chromium(server: Server) {
+        server.alice().await;
+        node("tests/interop/person.mjs", &[&variable("CHROMIUM"), server.issuer()]).await;
+    }
+);
+
+/// The start page of `dev`, which is the same on either database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_tries_the_code_flow_in_chromium() {
+    let server = Server::start_with(Database::Sqlite, |settings| settings.mode = Mode::Dev).await;
+    node("tests/interop/newcomer.mjs", &[&variable("CHROMIUM"), server.issuer()]).await;
+}
