@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::bundle::Item;
 use super::kind::{DocumentKind, KINDS};
 use super::outcome::{Outcome, Problem};
-use super::write::{Effect, Prepared, TRIES, Written};
+use super::write::{Effect, Prepared, TRIES, Written, Wrote};
 use super::{Change, Documents, Precondition, render};
 use crate::domain::time::Timestamp;
 
@@ -95,14 +95,18 @@ impl Documents {
                 };
                 return Err(ApplyError::Invalid(refused.iter().flat_map(lines).map(line).collect()));
             }
-            let written = dry_run
-                || match self.write(&prepared, now).await {
-                    Ok(written) => written,
-                    Err(Problem::Outcome(outcome)) => return Err(ApplyError::Invalid(outcome.lines())),
-                    Err(Problem::Internal(error)) => return Err(internal(error)),
-                };
-            if written {
-                return Ok(prepared.into_iter().map(difference).collect());
+            let wrote = if dry_run { Ok(Wrote::All) } else { self.write(&prepared, now).await };
+            match wrote {
+                Ok(Wrote::All) => return Ok(prepared.into_iter().map(difference).collect()),
+                Ok(Wrote::Overtaken) => {}
+                Ok(Wrote::NameTaken { user, outcome }) => {
+                    let item = items.iter().find(|item| item.kind == DocumentKind::User && item.id == user);
+                    let place = item.map_or_else(|| format!("User/{user}"), |item| item.place.clone());
+                    let lines = outcome.lines().into_iter().map(|line| format!("{place}: {line}"));
+                    return Err(ApplyError::Invalid(lines.collect()));
+                }
+                Err(Problem::Outcome(outcome)) => return Err(ApplyError::Invalid(outcome.lines())),
+                Err(Problem::Internal(error)) => return Err(internal(error)),
             }
         }
         Err(ApplyError::Invalid(vec!["others keep changing the same resources; try again".into()]))

@@ -67,8 +67,14 @@ pub fn parse(
         Ok(values) => values,
         Err(error) => return problems.push(format!("{name}: {error}")),
     };
-    let entries =
-        values.into_iter().flat_map(|(line, value)| flatten(value).into_iter().map(move |value| (line, value)));
+    let mut entries: Vec<(u64, Value)> = values
+        .into_iter()
+        .flat_map(|(line, value)| flatten(value).into_iter().map(move |value| (line, value)))
+        .collect();
+    let lines = if json { format::json_item_lines(text) } else { Vec::new() };
+    if lines.len() == entries.len() {
+        entries.iter_mut().zip(lines).for_each(|(entry, line)| entry.0 = line);
+    }
     for (line, mut value) in entries {
         let place = format!("{name}:{line}");
         let mut missing = Vec::new();

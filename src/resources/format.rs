@@ -60,6 +60,31 @@ pub fn yaml_items(text: &str) -> Result<Vec<(u64, Value)>, FormatError> {
         .collect())
 }
 
+/// The lines where the items of a JSON text begin: of a list, or of a Bundle's `entry`. Its values come from [`json`]; the lines
+/// come from reading it as the YAML that it nearly always is too, and end where it is not.
+pub fn json_item_lines(text: &str) -> Vec<u64> {
+    let (mut lines, mut depth, mut items_at, mut behind_entry) = (Vec::new(), 0_usize, None, false);
+    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+        let begins = matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..));
+        if begins && items_at == Some(depth) {
+            lines.extend(u64::try_from(span.start.line()));
+        }
+        if matches!(event, Event::SequenceStart(..)) && items_at.is_none() && (depth == 0 || behind_entry) {
+            items_at = Some(depth + 1);
+        }
+        behind_entry = depth == 1 && matches!(&event, Event::Scalar(text, ..) if text == "entry");
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if items_at.is_some_and(|at| depth < at) {
+            break;
+        }
+    }
+    lines
+}
+
 /// Writes YAML.
 pub fn to_yaml(value: &Value) -> String {
     serde_saphyr::to_string(&Written(value)).unwrap_or_default()

@@ -52,6 +52,14 @@ pub struct Precondition {
     pub if_none_match_any: bool,
 }
 
+impl Precondition {
+    /// Reads `If-Match` and `If-None-Match`; a version may be written bare, or as a strong or weak tag.
+    pub fn read(if_match: Option<&str>, if_none_match: Option<&str>) -> Self {
+        let version = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
+        Self { if_match: if_match.map(version), if_none_match_any: if_none_match.is_some_and(|tag| tag.trim() == "*") }
+    }
+}
+
 /// A change to one document, of many that are made together.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -81,8 +89,7 @@ impl Documents {
     pub async fn read(&self, kind: DocumentKind, id: &str) -> Result<Row, Problem> {
         match self.store.document(kind.name(), id).await? {
             Some(row) if row.deleted_at.is_none() => Ok(row),
-            Some(_) => Err(Outcome::new(410, "deleted", format!("Resource {}/{id} was deleted", kind.name())).into()),
-            None => Err(Outcome::not_found(kind.name(), id).into()),
+            row => Err(absent(kind, id, row.as_ref()).into()),
         }
     }
 
@@ -108,6 +115,14 @@ impl Documents {
 /// Whether an id may name a document.
 pub fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~@+:".contains(&b))
+}
+
+/// 410 where there was a document, 404 where there never was one.
+fn absent(kind: DocumentKind, id: &str, tombstone: Option<&Row>) -> Outcome {
+    match tombstone {
+        Some(_) => Outcome::new(410, "deleted", format!("Resource {}/{id} was deleted", kind.name())),
+        None => Outcome::not_found(kind.name(), id),
+    }
 }
 
 /// The members of a document's body.

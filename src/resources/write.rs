@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::kind::DocumentKind;
 use super::outcome::{Issue, Outcome, Problem};
 use super::secret_fields;
-use super::{Change, Documents, Precondition, is_id, object, one_form, patch, stored};
+use super::{Change, Documents, Precondition, absent, is_id, object, one_form, patch, stored};
 use crate::clock::new_row_id;
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
@@ -73,6 +73,21 @@ impl Prepared {
     }
 }
 
+/// How writing what was prepared went.
+pub(super) enum Wrote {
+    /// Everything is written.
+    All,
+    /// Nothing is: a row is not the one it was prepared over.
+    Overtaken,
+    /// Nothing is: this user would sign in with a name that leads to another one.
+    NameTaken {
+        /// The user's id.
+        user: String,
+        /// The refusal.
+        outcome: Outcome,
+    },
+}
+
 impl Documents {
     /// Makes changes together or not at all. `origin` marks documents as made by a bundle.
     pub async fn change_all(
@@ -88,8 +103,10 @@ impl Documents {
         }
         for _ in 0..TRIES {
             let prepared = self.prepare_all(&changes, origin, now).await?;
-            if self.write(&prepared, now).await? {
-                return Ok(prepared.into_iter().map(|one| one.written).collect());
+            match self.write(&prepared, now).await? {
+                Wrote::All => return Ok(prepared.into_iter().map(|one| one.written).collect()),
+                Wrote::NameTaken { outcome, .. } => return Err(outcome.into()),
+                Wrote::Overtaken => {}
             }
         }
         Err(Outcome::new(409, "conflict", "others keep changing the same resources; try again").into())
@@ -171,9 +188,12 @@ impl Documents {
         }
         let document = match change {
             Change::Put(_, _, document) | Change::Post(_, document) => document,
-            Change::Delete(..) => return prepare_delete(kind, &id, living, now),
+            Change::Delete(..) => {
+                let row = living.ok_or_else(|| absent(kind, &id, present.as_ref()))?;
+                return Ok(prepare_delete(kind, row, now));
+            }
             Change::Patch(_, _, method, change) => {
-                let row = living.ok_or_else(|| Outcome::not_found(kind.name(), &id))?;
+                let row = living.ok_or_else(|| absent(kind, &id, present.as_ref()))?;
                 patch::apply(kind, Self::as_read(row), method, change)?
             }
         };
@@ -260,29 +280,25 @@ impl Documents {
         Ok(Prepared { kind, base, before, new_secret, written: Written { row, effect, warnings } })
     }
 
-    /// Writes what was prepared; `false` where a row is not the one it was prepared over.
-    pub(super) async fn write(&self, prepared: &[Prepared], now: Timestamp) -> Result<bool, Problem> {
+    /// Writes what was prepared.
+    pub(super) async fn write(&self, prepared: &[Prepared], now: Timestamp) -> Result<Wrote, Problem> {
         // In one order on every node, so that two batches wait for each other rather than deadlock.
         let mut order: Vec<&Prepared> = prepared.iter().filter(|one| one.written.effect != Effect::Unchanged).collect();
         if order.is_empty() {
-            return Ok(true);
+            return Ok(Wrote::All);
         }
         order.sort_by(|a, b| (a.kind, &a.written.row.id, a.base).cmp(&(b.kind, &b.written.row.id, b.base)));
         let mut tx = self.store().begin().await?;
         for one in &order {
-            if !tx.write_document(&one.written.row, one.base).await? {
-                return Ok(false);
+            let Written { row, effect, .. } = &one.written;
+            if !tx.write_document(row, one.base).await? {
+                return Ok(Wrote::Overtaken);
             }
-        }
-        for one in &order {
-            let row = &one.written.row;
-            let deleted = one.written.effect == Effect::Deleted;
+            let deleted = *effect == Effect::Deleted;
             match one.kind {
                 DocumentKind::User => {
-                    let names = if deleted { Vec::new() } else { login_names(row) };
-                    if let Some(taken) = tx.set_login_names(&row.id, &names).await? {
-                        return Err(taken_name(row, &taken).into());
-                    }
+                    // Given up first, so that users may exchange their names.
+                    tx.set_login_names(&row.id, &[]).await?;
                     if deleted {
                         tx.delete_grants_of(Some(&row.id), None, now).await?;
                     }
@@ -296,6 +312,12 @@ impl Documents {
                 }
             }
         }
+        let kept = |one: &&&Prepared| one.kind == DocumentKind::User && one.written.effect != Effect::Deleted;
+        for row in order.iter().filter(kept).map(|one| &one.written.row) {
+            if let Some(taken) = tx.set_login_names(&row.id, &login_names(row)).await? {
+                return Ok(Wrote::NameTaken { user: row.id.clone(), outcome: taken_name(row, &taken) });
+            }
+        }
         if order.iter().any(|one| one.kind == DocumentKind::Client) {
             tx.touch_configuration().await?;
         }
@@ -304,7 +326,7 @@ impl Documents {
             let Written { row, effect, .. } = &one.written;
             tracing::info!(event = "document_changed", kind = row.kind, id = row.id, version = row.version, ?effect);
         }
-        Ok(true)
+        Ok(Wrote::All)
     }
 }
 
@@ -314,21 +336,20 @@ fn parties(grant: &Value) -> Option<(&str, &str)> {
     id("user").zip(id("client"))
 }
 
-fn prepare_delete(kind: DocumentKind, id: &str, living: Option<&Row>, now: Timestamp) -> Result<Prepared, Problem> {
-    let row = living.ok_or_else(|| Outcome::not_found(kind.name(), id))?;
-    let mut row = row.clone();
+fn prepare_delete(kind: DocumentKind, living: &Row, now: Timestamp) -> Prepared {
+    let mut row = living.clone();
     let base = row.version;
     row.version += 1;
     row.epoch += 1;
     row.updated_at = now;
     row.deleted_at = Some(now);
-    Ok(Prepared {
+    Prepared {
         kind,
         base,
         before: None,
         new_secret: false,
         written: Written { row, effect: Effect::Deleted, warnings: Vec::new() },
-    })
+    }
 }
 
 fn own_id(kind: DocumentKind, document: &Value) -> Result<String, Problem> {

@@ -209,17 +209,11 @@ impl Statement {
                     )
                 }
                 Filter::Field(path, value) => {
-                    // SQLite says 1 and 0 for true and false.
-                    let number = match value.as_str() {
-                        "true" => "1",
-                        "false" => "0",
-                        other => other,
-                    };
-                    let number = number.to_owned();
-                    let (path, value, number) =
-                        (statement.bind(sqlite_path(path)), statement.bind(value.clone()), statement.bind(number));
+                    let (path, value) = (statement.bind(sqlite_path(path)), statement.bind(value.clone()));
+                    // `json_each` goes through the members of an object too, and says 1 and 0 for true and false.
                     format!(
-                        "EXISTS (SELECT 1 FROM json_each(body, {path}) AS found WHERE CAST(found.value AS TEXT) IN ({value}, {number}))"
+                        "(json_type(body, {path}) <> 'object' AND EXISTS (SELECT 1 FROM json_each(body, {path}) AS found
+                          WHERE CASE WHEN found.type IN ('true', 'false') THEN found.type ELSE CAST(found.value AS TEXT) END = {value}))"
                     )
                 }
             };
@@ -245,14 +239,16 @@ impl Statement {
             Order::Created { descending } => ("created_at".to_owned(), descending),
             Order::Field { path, descending } if postgres => {
                 let path = self.bind(postgres_path(path));
-                (format!("body #>> CAST({path} AS text[])"), descending)
+                (format!("body #>> CAST({path} AS text[]) COLLATE \"C\""), descending)
             }
             Order::Field { path, descending } => {
                 let path = self.bind(sqlite_path(path));
-                (format!("body ->> {path}"), descending)
+                (format!("CAST(body ->> {path} AS TEXT)"), descending)
             }
         };
-        if *descending { format!("{key} DESC") } else { key }
+        // What lacks the field comes last, on both databases and in both directions.
+        let nulls = if matches!(order, Order::Field { .. }) { " NULLS LAST" } else { "" };
+        format!("{key}{}{nulls}", if *descending { " DESC" } else { "" })
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
@@ -166,8 +166,8 @@ pub fn router(app: &App) -> Router {
     let documents = Router::new()
         .route("/", get(home::get).put(rest::put_many).post(rest::bundle))
         .route("/fhir", any(rest::fhir_root))
-        .route("/Session", delete(session::close).get(rest::search_sessions))
-        .route("/fhir/Session", delete(session::close).get(rest::search_sessions))
+        .route("/Session", any(rest::sessions).delete(session::close))
+        .route("/fhir/Session", any(rest::sessions).delete(session::close))
         .route("/{kind}", any(rest::collection))
         .route("/fhir/{kind}", any(rest::collection))
         .route("/{kind}/{id}", any(rest::item))

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::support::{Database, Server, both, claims, request};
+use crate::support::{Database, Server, both, jwt, request, text};
 
 /// The S256 example of RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -290,14 +290,14 @@ both!(
             assert!(!page.location.as_ref().unwrap().contains(['#']), "{page:?}");
             let returned = page.returned();
             assert_eq!(returned.pairs.keys().collect::<Vec<_>>(), ["code", "iss", "state"]);
-            let id_token = claims(&server.redeem(&returned.expect("code")).await["id_token"]);
+            let id_token = jwt(text(&server.redeemed(&returned.expect("code")).await, "id_token")).1;
             assert_eq!(
                 (&id_token["sub"], &id_token["aud"], &id_token["nonce"]),
                 (&json!("alice"), &json!("web-app"), &json!("n-1"))
             );
         }
         let code = server.authorize(&browser, &request(&[("scope", "profile")])).await.returned().expect("code");
-        assert!(server.redeem(&code).await.get("id_token").is_none(), "nobody asked for one");
+        assert!(server.redeemed(&code).await.get("id_token").is_none(), "nobody asked for one");
     }
 );
 

@@ -245,7 +245,7 @@ both!(
         let page = asked(&server, &browser, "profile admin").await;
         assert!(!page.text("main").contains("Administer"), "{page:?}");
         let code = browser.consent(&page, "approve").await.returned().expect("code");
-        let tokens = server.redeem(&code).await;
+        let tokens = server.redeemed(&code).await;
         assert_eq!(tokens["scope"], "profile", "{tokens}");
         let patch = json!({"roles": [{"value": "admin"}]});
         assert_eq!(server.admin("PATCH", "/User/alice").json(&patch).send().await.unwrap().status(), 200);

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Server, both, claims, request};
+use crate::support::{Database, Server, both, jwt, request, text};
 
 const PASSWORD: &str = "correct-horse-battery";
 
@@ -237,7 +237,7 @@ both!(
         server.alice().await;
         let browser = server.signed_in().await;
         let aged = |age: &'static str| request(&[("scope", "openid"), ("max_age", age)]);
-        let first = server.redeem(&server.authorize(&browser, &aged("600")).await.returned().expect("code")).await;
+        let first = server.redeemed(&server.authorize(&browser, &aged("600")).await.returned().expect("code")).await;
         server.wait(601);
         assert!(
             server.authorize(&browser, &request(&[])).await.location.is_some(),
@@ -251,8 +251,8 @@ both!(
             let page = browser.sign_in(&page, "alice", PASSWORD).await;
             server.wait(3);
             let code = browser.follow(page).await.returned().expect("code");
-            let tokens = server.redeem(&code).await;
-            let time = |tokens: &Value| claims(&tokens["id_token"])["auth_time"].as_i64().unwrap();
+            let tokens = server.redeemed(&code).await;
+            let time = |tokens: &Value| jwt(text(tokens, "id_token")).1["auth_time"].as_i64().unwrap();
             assert!(time(&tokens) >= time(&first) + 601);
         }
         assert_eq!(

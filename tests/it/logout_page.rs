@@ -15,7 +15,7 @@ async fn set_up(server: &Server) -> (Browser, String) {
     server.alice().await;
     let browser = server.signed_in().await;
     let code = server.authorize(&browser, &request(&[("scope", "openid")])).await.returned().expect("code");
-    let id_token = server.redeem(&code).await["id_token"].as_str().unwrap().to_owned();
+    let id_token = server.redeemed(&code).await["id_token"].as_str().unwrap().to_owned();
     (browser, id_token)
 }
 
@@ -132,7 +132,7 @@ both!(
         server.alice().await;
         let browser = server.signed_in().await;
         let code = server.authorize(&browser, &request(&[])).await.returned().expect("code");
-        let tokens = server.redeem(&code).await;
+        let tokens = server.redeemed(&code).await;
         let page = logout(&server, &browser, &[("id_token_hint", tokens["access_token"].as_str().unwrap())]).await;
         assert_eq!(page.error().as_deref(), Some("invalid_request"));
         assert!(server.is_signed_in(&browser).await);
@@ -171,7 +171,7 @@ both!(
         let browser = server.browser();
         let page = browser.get(&server.url("/login")).await;
         let cookie = browser.sign_in(&page, "alice", "correct-horse-battery").await.cookie("login").unwrap();
-        let first = server.redeem(&server.authorize(&browser, &request(&[])).await.returned().expect("code")).await;
+        let first = server.redeemed(&server.authorize(&browser, &request(&[])).await.returned().expect("code")).await;
         let page = server.authorize(&browser, &[("response_type", "code"), ("client_id", "third")]).await;
         let code = browser.consent(&page, "approve").await.returned().expect("code");
         let form = [("grant_type", "authorization_code"), ("code", code.as_str())];

@@ -1,6 +1,7 @@
 //! Every test speaks HTTP to a whole server, on SQLite and on PostgreSQL. A file per endpoint or page; names are sentences.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod aidbox_documents;
 mod aliases;
 mod authorization_code;
 mod authorize_request;
@@ -24,6 +25,7 @@ mod refresh_checks;
 mod rest_access;
 mod rest_batch;
 mod rest_documents;
+mod rest_formats;
 mod rest_search;
 mod rest_secrets;
 mod revocation;

@@ -194,7 +194,7 @@ both!(
         server.alice().await;
         let browser = server.signed_in().await;
         let code = server.authorize(&browser, &request(&[("scope", "openid")])).await.returned().expect("code");
-        let tokens = server.redeem(&code).await;
+        let tokens = server.redeemed(&code).await;
         let hint = tokens["id_token"].as_str().unwrap();
         for path in [
             "/oauth2/authorize?response_type=code&client_id=web-app",

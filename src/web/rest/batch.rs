@@ -41,7 +41,7 @@ async fn answer(app: &App, asked: &Asked) -> Result<Reply, Problem> {
         return Err(Outcome::new(422, "invalid", "Bundle.type must be transaction or batch").into());
     }
     let entries = document.get("entry").and_then(Value::as_array).cloned().unwrap_or_default();
-    let changes: Vec<Result<Change, Outcome>> =
+    let changes: Vec<Result<Wanted, Outcome>> =
         entries.iter().enumerate().map(|(index, entry)| read(index, entry)).collect();
     let together = write(app, changes.iter().cloned().collect::<Result<Vec<_>, _>>()).await;
     let entries = match together {
@@ -66,22 +66,24 @@ async fn answer(app: &App, asked: &Asked) -> Result<Reply, Problem> {
     Ok(Reply::new(StatusCode::OK, body))
 }
 
-async fn write(app: &App, changes: Result<Vec<Change>, Outcome>) -> Result<Vec<Written>, Problem> {
-    let changes = changes?.into_iter().map(|change| (change, Precondition::default())).collect();
-    let written = app.documents.change_all(changes, None, app.clock.now()).await;
+/// A change, and what it expects.
+type Wanted = (Change, Precondition);
+
+async fn write(app: &App, changes: Result<Vec<Wanted>, Outcome>) -> Result<Vec<Written>, Problem> {
+    let written = app.documents.change_all(changes?, None, app.clock.now()).await;
     app.provider.registry().expire();
     written
 }
 
-fn put(index: usize, item: Value) -> Result<Change, Outcome> {
+fn put(index: usize, item: Value) -> Result<Wanted, Outcome> {
     let text = |name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
     let missing = |name: &str| Outcome::new(422, "required", format!("[{index}].{name}: required"));
     let kind = document_kind(&text("resourceType").ok_or_else(|| missing("resourceType"))?)?;
-    Ok(Change::Put(kind, text("id").ok_or_else(|| missing("id"))?, item))
+    Ok((Change::Put(kind, text("id").ok_or_else(|| missing("id"))?, item), Precondition::default()))
 }
 
 /// An entry of a Bundle as a change.
-fn read(index: usize, entry: &Value) -> Result<Change, Outcome> {
+fn read(index: usize, entry: &Value) -> Result<Wanted, Outcome> {
     let invalid = |text: &str| Outcome::new(422, "invalid", format!("Bundle.entry[{index}]: {text}"));
     let resource = entry.get("resource").cloned().unwrap_or_default();
     let Some(request) = entry.get("request") else { return put(index, resource) };
@@ -89,13 +91,18 @@ fn read(index: usize, entry: &Value) -> Result<Change, Outcome> {
     let url = text("url").trim_start_matches('/').trim_start_matches("fhir/");
     let (kind, id) = url.split_once('/').map_or((url, None), |(kind, id)| (kind, Some(id.to_owned())));
     let kind = document_kind(kind)?;
-    match (text("method"), id) {
-        ("PUT", Some(id)) => Ok(Change::Put(kind, id, resource)),
-        ("POST", None) => Ok(Change::Post(kind, resource)),
-        ("PATCH", Some(id)) => Ok(Change::Patch(kind, id, PatchMethod::of("", None, &resource)?, resource)),
-        ("DELETE", Some(id)) => Ok(Change::Delete(kind, id)),
-        _ => Err(invalid("request.method must be PUT, POST, PATCH or DELETE, with a url that fits it")),
+    let change = match (text("method"), id) {
+        ("PUT", Some(id)) => Change::Put(kind, id, resource),
+        ("POST", None) => Change::Post(kind, resource),
+        ("PATCH", Some(id)) => Change::Patch(kind, id, PatchMethod::of("", None, &resource)?, resource),
+        ("DELETE", Some(id)) => Change::Delete(kind, id),
+        _ => return Err(invalid("request.method must be PUT, POST, PATCH or DELETE, with a url that fits it")),
+    };
+    if request.get("ifNoneExist").is_some() {
+        return Err(invalid("request.ifNoneExist is not supported; PUT with an id of your own does not create twice"));
     }
+    let member = |name: &str| request.get(name).and_then(Value::as_str);
+    Ok((change, Precondition::read(member("ifMatch"), member("ifNoneMatch"))))
 }
 
 /// What an entry came to.

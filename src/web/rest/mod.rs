@@ -20,7 +20,7 @@ pub(crate) use batch::{bundle, put_many};
 use reply::Reply;
 pub(crate) use reply::outcome;
 use request::{Asked, Known, Path};
-pub(crate) use sessions::search as search_sessions;
+pub(crate) use sessions::all as sessions;
 
 use crate::resources::kind::KINDS;
 use crate::resources::patch::Method as PatchMethod;

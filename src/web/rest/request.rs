@@ -149,7 +149,6 @@ fn accept(headers: &HeaderMap) -> &str {
 }
 
 fn precondition(headers: &HeaderMap) -> Precondition {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let version = |tag: &str| tag.trim_start_matches("W/").trim_matches('"').to_owned();
-    Precondition { if_match: text(IF_MATCH).map(version), if_none_match_any: text(IF_NONE_MATCH) == Some("*") }
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    Precondition::read(text(IF_MATCH), text(IF_NONE_MATCH))
 }

@@ -13,8 +13,9 @@ use crate::resources::{Outcome, Problem};
 use crate::web::App;
 use crate::web::admin::Administrator;
 
-/// `GET /Session`
-pub(crate) async fn search(State(app): State<App>, _: Administrator, asked: Asked) -> Response {
+/// `/Session`, but for `DELETE`, which is for the holder of a token
+pub(crate) async fn all(State(app): State<App>, _: Administrator, mut asked: Asked) -> Response {
+    asked.path.kind = "Session".into();
     collection(&app, &asked).await
 }
 

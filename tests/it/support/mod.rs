@@ -1,11 +1,13 @@
 //! A whole server for each test, on both databases, and a browser to drive it with.
 
 mod browser;
+mod process;
 mod server;
 mod tokens;
 
 pub(crate) use browser::{Browser, Page, Query};
-pub(crate) use server::{Database, Server, claims, jwt_part, merge, request};
+pub(crate) use process::{Ended, Folder, Process, Service};
+pub(crate) use server::{Database, Server, merge, read, request};
 pub(crate) use tokens::{Answer, CHALLENGE, VERIFIER, assert_refused, jwt, text};
 
 /// A test on both databases: `both!(async fn a_sentence(server: Server) { … });` becomes `a_sentence::sqlite` and
@@ -30,3 +32,25 @@ macro_rules! both {
     };
 }
 pub(crate) use both;
+
+/// The same with a working folder for the program itself: `both_folders!(async fn a_sentence(folder: Folder) { … });`.
+macro_rules! both_folders {
+    ($(#[$attribute:meta])* async fn $name:ident($folder:ident: Folder) $body:block) => {
+        mod $name {
+            use super::*;
+
+            async fn check($folder: Folder) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                check(Folder::new(Database::Sqlite).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                check(Folder::new(Database::Postgres).await).await;
+            }
+        }
+    };
+}
+pub(crate) use both_folders;

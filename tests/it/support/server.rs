@@ -201,19 +201,9 @@ impl Server {
 
     /// Tokens of `web-app` by the code flow.
     pub(crate) async fn tokens(&self, scope: &str) -> Value {
-        let code = self.code(scope).await;
-        let (status, tokens) = self.token(&[("grant_type", "authorization_code"), ("code", &code)]).await;
-        assert_eq!(status, 200, "{tokens}");
-        tokens
+        self.redeemed(&self.code(scope).await).await
     }
-}
 
-/// An authorization request of `web-app` with more parameters.
-pub(crate) fn request<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    [("response_type", "code"), ("client_id", "web-app")].into_iter().chain(more.iter().copied()).collect()
-}
-
-impl Server {
     /// A browser in which Alice is signed in.
     pub(crate) async fn signed_in(&self) -> Browser {
         let browser = self.browser();
@@ -229,25 +219,11 @@ impl Server {
         assert_eq!(page.status, 200, "{page:?}");
         !page.is_login()
     }
-
-    /// Redeems a code of `web-app`.
-    pub(crate) async fn redeem(&self, code: &str) -> Value {
-        let (status, tokens) = self.token(&[("grant_type", "authorization_code"), ("code", code)]).await;
-        assert_eq!(status, 200, "{tokens}");
-        tokens
-    }
 }
 
-/// The claims of a JWT, unverified.
-pub(crate) fn claims(jwt: &Value) -> Value {
-    jwt_part(jwt, 1)
-}
-
-/// A part of a JWT: 0 is the header, 1 the claims.
-pub(crate) fn jwt_part(jwt: &Value, part: usize) -> Value {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    let text = jwt.as_str().unwrap_or_else(|| panic!("no JWT: {jwt}"));
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text.split('.').nth(part).unwrap()).unwrap()).unwrap()
+/// An authorization request of `web-app` with more parameters.
+pub(crate) fn request<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [("response_type", "code"), ("client_id", "web-app")].into_iter().chain(more.iter().copied()).collect()
 }
 
 impl Drop for Server {
@@ -311,7 +287,7 @@ pub(crate) fn merge(document: &mut Value, change: &Value) {
 }
 
 /// A schema of its own on the server that `TEST_DATABASE_URL` names. Without one the test fails: a database is never skipped.
-async fn new_schema() -> (String, String) {
+pub(crate) async fn new_schema() -> (String, String) {
     let url = std::env::var("TEST_DATABASE_URL").expect(
         "TEST_DATABASE_URL is not set: run scripts/test, which starts a PostgreSQL of its own, or name a server",
     );

@@ -45,6 +45,13 @@ impl Server {
         self.token(&[("grant_type", "authorization_code"), ("code", code)]).await
     }
 
+    /// The same, which must succeed.
+    pub(crate) async fn redeemed(&self, code: &str) -> Value {
+        let (status, tokens) = self.redeem(code).await;
+        assert_eq!(status, 200, "{tokens}");
+        tokens
+    }
+
     /// Refreshes for `web-app`.
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
