@@ -55,7 +55,7 @@ both!(
         let browser = server.browser();
         let cookie = login_cookie(&server, &browser).await;
         let code = server.authorize(&browser, &request(&[("scope", "openid")])).await.returned().expect("code");
-        let tokens = server.redeem(&code).await;
+        let tokens = server.redeemed(&code).await;
         let (name, value) = cookie.split_once('=').unwrap();
         assert!(value.starts_with("cs_ls_") && is_good(&server, &cookie).await);
         let last = if value.ends_with('A') { 'B' } else { 'A' };
@@ -168,7 +168,7 @@ both!(
             server.web_app(json!({"first_party": first_party})).await;
             let browser = server.signed_in().await;
             let code = server.sign_in_and_consent(&browser, &request(&[])).await.expect("code");
-            let tokens = server.redeem(&code).await;
+            let tokens = server.redeemed(&code).await;
             let token = tokens["access_token"].as_str().unwrap();
             let closed = server.http.delete(server.url("/Session")).bearer_auth(token).send().await.unwrap();
             assert!(closed.status().is_success(), "{closed:?}");

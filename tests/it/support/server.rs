@@ -244,6 +244,17 @@ impl Drop for Server {
     }
 }
 
+impl Server {
+    /// Empties its database (PostgreSQL), for others to start on.
+    pub(crate) async fn empty_database(&self) {
+        let name = self.schema.as_deref().expect("a schema of its own");
+        drop_schema(name).await;
+        let pool = sqlx::PgPool::connect(&std::env::var("TEST_DATABASE_URL").unwrap()).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"))).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+}
+
 async fn drop_schema(name: &str) {
     use sqlx::Connection;
     let url = std::env::var("TEST_DATABASE_URL").unwrap_or_default();
