@@ -1,6 +1,5 @@
 //! The code flow (RFC 6749 §4.1).
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde_json::json;
 
 use crate::support::{Answer, CHALLENGE, Database, Server, VERIFIER, assert_refused, both, text};
@@ -301,24 +300,5 @@ both!(
         let form = [("grant_type", "refresh_token"), ("client_id", "spa")];
         let form: Vec<_> = form.into_iter().chain([("refresh_token", text(&tokens, "refresh_token"))]).collect();
         assert_eq!(server.post_form("/oauth2/token", None, &form).await.0, 200);
-    }
-);
-
-// RFC 9700 §4.15 asks for recognisable kinds; the row's id is in front, 256 random bits behind.
-both!(
-    async fn opaque_values_have_their_prefix_the_rows_id_and_256_bits(server: Server) {
-        server.web_app(json!({})).await;
-        server.alice().await;
-        let code = server.code("openid").await;
-        let (_, tokens) = server.redeem(&code).await;
-        let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
-        let bytes = |value: &str, prefix| B64.decode(value.strip_prefix(prefix).unwrap()).unwrap();
-        let (code, access_bytes, refresh) = (bytes(&code, "cs_ac_"), bytes(access, "cs_at_"), bytes(refresh, "cs_rt_"));
-        assert_eq!([code.len(), access_bytes.len(), refresh.len()], [16 + 32; 3]);
-        assert_ne!(access_bytes[16..], refresh[16..]);
-        assert_ne!(access_bytes[16..], code[16..]);
-        let id = uuid::Uuid::from_slice(&access_bytes[..16]).unwrap();
-        assert_eq!(server.introspect(access).await["jti"], id.to_string());
-        assert_eq!(server.admin("GET", &format!("/Session/{id}")).send().await.unwrap().status(), 200);
     }
 );

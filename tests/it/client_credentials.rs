@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Database, Server, assert_refused, both, jwt, text};
 
-fn flow(settings: Value) -> Value {
+fn flow(settings: &Value) -> Value {
     json!({"auth": {"client_credentials": settings}})
 }
 
 both!(
     async fn a_client_gets_a_token_for_itself(server: Server) {
-        server.web_app(flow(json!({"access_token_expiration": 360}))).await;
+        server.web_app(flow(&json!({"access_token_expiration": 360}))).await;
         let tokens = server.client_tokens(&[("scope", "system/*.read")]).await;
         assert!(text(&tokens, "access_token").starts_with("cs_at_"));
         assert_eq!((&tokens["expires_in"], &tokens["scope"]), (&json!(360), &json!("system/*.read")));
@@ -24,7 +24,7 @@ both!(
 // RFC 9068 §2.2, §2.2.1
 both!(
     async fn its_jwt_names_the_client_and_no_sign_in(server: Server) {
-        server.web_app(flow(json!({"token_format": "jwt"}))).await;
+        server.web_app(flow(&json!({"token_format": "jwt"}))).await;
         let tokens = server.client_tokens(&[("scope", "a"), ("audience", "https://api.example")]).await;
         let (header, claims) = jwt(text(&tokens, "access_token"));
         assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("RS256")));
@@ -50,11 +50,11 @@ both!(
             server.introspect(text(&tokens, "access_token")).await["aud"].clone()
         };
         for format in [json!(null), json!("jwt")] {
-            server.web_app(flow(json!({"token_format": format}))).await;
+            server.web_app(flow(&json!({"token_format": format}))).await;
             assert_eq!(audience(None).await, server.issuer());
             assert_eq!(audience(Some("https://any.example")).await, "https://any.example");
             server
-                .web_app(flow(json!({"token_format": format, "audience": ["https://a.example", "https://b.example"]})))
+                .web_app(flow(&json!({"token_format": format, "audience": ["https://a.example", "https://b.example"]})))
                 .await;
             assert_eq!(audience(None).await, json!(["https://a.example", "https://b.example"]));
             assert_eq!(audience(Some("https://b.example")).await, "https://b.example");
@@ -98,7 +98,7 @@ both!(
 both!(
     async fn a_token_ends_by_expiry_by_revocation_and_with_its_client(server: Server) {
         for format in [json!(null), json!("jwt")] {
-            let document = flow(json!({"token_format": format, "access_token_expiration": 100}));
+            let document = flow(&json!({"token_format": format, "access_token_expiration": 100}));
             server.web_app(document.clone()).await;
             let issue = async || text(&server.client_tokens(&[]).await, "access_token").to_owned();
             let (expiring, revoked, other) = (issue().await, issue().await, issue().await);
@@ -128,7 +128,7 @@ both!(
 both!(
     async fn administration_must_stand_in_the_document(server: Server) {
         for format in [json!(null), json!("jwt")] {
-            let mut document = flow(json!({"token_format": format}));
+            let mut document = flow(&json!({"token_format": format}));
             document["scope"] = json!(["admin"]);
             server.web_app(document).await;
             let tokens = server.client_tokens(&[("scope", "admin")]).await;

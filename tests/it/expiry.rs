@@ -22,7 +22,7 @@ async fn sessions(server: &Server) -> u64 {
     found["total"].as_u64().unwrap_or_else(|| panic!("{found}"))
 }
 
-fn flow(settings: Value) -> Value {
+fn flow(settings: &Value) -> Value {
     json!({"auth": {"authorization_code": settings}})
 }
 
@@ -61,7 +61,7 @@ both!(
 // The root says whether the family has ended: without it nothing would be live, or nothing could be ended.
 both!(
     async fn the_root_of_a_living_family_stays(server: Server) {
-        server.web_app(flow(json!({"access_token_expiration": 50, "refresh_token_expiration": 100}))).await;
+        server.web_app(flow(&json!({"access_token_expiration": 50, "refresh_token_expiration": 100}))).await;
         server.alice().await;
         let first = server.tokens("openid").await;
         let mut tokens = first.clone();
@@ -87,7 +87,7 @@ both!(
 
 both!(
     async fn many_expired_roots_of_living_families_do_not_keep_others_from_going(server: Server) {
-        server.web_app(flow(json!({"access_token_expiration": 50, "refresh_token_expiration": 100}))).await;
+        server.web_app(flow(&json!({"access_token_expiration": 50, "refresh_token_expiration": 100}))).await;
         server.alice().await;
         let mut living = Vec::new();
         for _ in 0..3 {

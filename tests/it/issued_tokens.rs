@@ -163,3 +163,22 @@ async fn the_operator_sets_the_life_of_access_tokens() {
     server.web_app(json!({"auth": {"client_credentials": {"access_token_expiration": 200}}})).await;
     assert_eq!(server.client_tokens(&[]).await["expires_in"], 200);
 }
+
+// A prefix that scanners recognise, the row's id, and behind it at least 256 random bits (RFC 6749 §10.10).
+both!(
+    async fn opaque_values_have_their_prefix_the_rows_id_and_256_bits(server: Server) {
+        server.web_app(json!({})).await;
+        server.alice().await;
+        let code = server.code("openid").await;
+        let (_, tokens) = server.redeem(&code).await;
+        let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
+        let bytes = |value: &str, prefix| B64.decode(value.strip_prefix(prefix).unwrap()).unwrap();
+        let (code, access_bytes, refresh) = (bytes(&code, "cs_ac_"), bytes(access, "cs_at_"), bytes(refresh, "cs_rt_"));
+        assert_eq!([code.len(), access_bytes.len(), refresh.len()], [16 + 32; 3]);
+        assert_ne!(access_bytes[16..], refresh[16..]);
+        assert_ne!(access_bytes[16..], code[16..]);
+        let id = uuid::Uuid::from_slice(&access_bytes[..16]).unwrap();
+        assert_eq!(server.introspect(access).await["jti"], id.to_string());
+        assert_eq!(server.admin("GET", &format!("/Session/{id}")).send().await.unwrap().status(), 200);
+    }
+);

@@ -17,7 +17,7 @@ async fn assert_ended(server: &Server, answers: &[&Value]) {
     }
 }
 
-fn flow(settings: Value) -> Value {
+fn flow(settings: &Value) -> Value {
     json!({"auth": {"authorization_code": settings}})
 }
 
@@ -25,7 +25,7 @@ both!(
     async fn a_refresh_rotates_and_within_grace_a_retry_gets_the_same_successor(server: Server) {
         server.alice().await;
         for format in [json!(null), json!("jwt")] {
-            server.web_app(flow(json!({"token_format": format}))).await;
+            server.web_app(flow(&json!({"token_format": format}))).await;
             let first = server.tokens("openid email").await;
             let second = server.refreshed(text(&first, "refresh_token")).await;
             for member in ["access_token", "refresh_token"] {
@@ -82,14 +82,14 @@ both!(
 both!(
     async fn a_client_may_set_its_own_grace_and_zero_is_strict(server: Server) {
         server.alice().await;
-        server.web_app(flow(json!({"refresh_grace": 100}))).await;
+        server.web_app(flow(&json!({"refresh_grace": 100}))).await;
         let first = server.tokens("openid").await;
         let second = server.refreshed(text(&first, "refresh_token")).await;
         server.wait(90);
         let again = server.refreshed(text(&first, "refresh_token")).await;
         assert_eq!(again["refresh_token"], second["refresh_token"]);
 
-        server.web_app(flow(json!({"refresh_grace": 0}))).await;
+        server.web_app(flow(&json!({"refresh_grace": 0}))).await;
         for skew in [0, -1, -3600] {
             let first = server.tokens("openid").await;
             let second = server.refreshed(text(&first, "refresh_token")).await;
@@ -111,7 +111,7 @@ async fn the_operator_sets_grace_and_the_longest_life() {
     .await;
     server.alice().await;
     for idle in [json!(null), json!(600), json!(5_000)] {
-        server.web_app(flow(json!({"refresh_token_expiration": idle}))).await;
+        server.web_app(flow(&json!({"refresh_token_expiration": idle}))).await;
         let mut token = server.tokens("openid").await;
         for _ in 0..2 {
             server.wait(450);
@@ -127,7 +127,7 @@ async fn the_operator_sets_grace_and_the_longest_life() {
 
 both!(
     async fn expiry_slides_from_the_last_use(server: Server) {
-        server.web_app(flow(json!({"refresh_token_expiration": 100}))).await;
+        server.web_app(flow(&json!({"refresh_token_expiration": 100}))).await;
         server.alice().await;
         let mut token = server.tokens("openid").await;
         for _ in 0..5 {
@@ -234,7 +234,7 @@ both!(
 
 both!(
     async fn a_wider_scope_needs_the_switch_and_the_users_consent_for_this_client(server: Server) {
-        let switched = flow(json!({"refresh_scope_from_grant": true}));
+        let switched = flow(&json!({"refresh_scope_from_grant": true}));
         server.web_app(switched.clone()).await;
         server.put("/Client/other", json!({"secret": "x", "grant_types": ["code"]})).await;
         server.alice().await;
