@@ -144,7 +144,7 @@ both!(
 #[tokio::test]
 async fn an_issuer_with_a_path_is_found_where_each_specification_says() {
     let server = Server::start_with(Database::Sqlite, |settings| {
-        settings.issuer = Some(Issuer::parse("http://localhost/tenant/one").unwrap())
+        settings.issuer = Some(Issuer::parse("http://localhost/tenant/one").unwrap());
     })
     .await;
     let get = async |path: &str| server.http.get(server.url(path)).header("accept", "text/html").send().await.unwrap();

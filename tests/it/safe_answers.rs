@@ -162,7 +162,7 @@ both!(
             (format!("evil.localhost:{port}"), 421),
             ("169.254.169.254".into(), 421),
             ("localhost@evil.example".into(), 421),
-            ("".into(), 421),
+            (String::new(), 421),
         ];
         for (host, status) in cases {
             for (path, proxied) in [

@@ -225,7 +225,7 @@ fn lines(headers: &HeaderMap) -> Vec<String> {
 #[tokio::test]
 async fn cookies_on_https_are_bound_to_the_host() {
     let server = Server::start_with(Database::Sqlite, |settings| {
-        settings.issuer = Some(Issuer::parse("https://id.example.com").unwrap())
+        settings.issuer = Some(Issuer::parse("https://id.example.com").unwrap());
     })
     .await;
     let put = server
