@@ -142,7 +142,8 @@ impl Keys {
         let rest = tx.signing_keys().await?;
         for key in replacements {
             // The newest that is left takes over again, for good; where there is none that signs now, a new one does.
-            let newest = rest.iter().rfind(|other| other.alg == key.alg && other.signs_from <= now);
+            let due = rest.iter().filter(|other| other.alg == key.alg && other.signs_from <= now);
+            let newest = due.max_by_key(|other| other.signs_from);
             match newest {
                 Some(newest) if !rest.iter().any(|other| other.alg == key.alg && other.verifies_until.is_none()) => {
                     tx.reinstate_signing_key(&newest.kid).await?;
@@ -200,7 +201,8 @@ impl KeyRing {
     /// The key that signs with `alg` now: the newest whose time has come.
     pub fn signing(&self, alg: &str, now: Timestamp) -> Option<Arc<Key>> {
         let of_alg = || self.keys.iter().filter(|key| key.alg == alg);
-        of_alg().rfind(|key| key.signs_from <= now).or_else(|| of_alg().next()).cloned()
+        let due = of_alg().filter(|key| key.signs_from <= now);
+        due.max_by_key(|key| key.signs_from).or_else(|| of_alg().min_by_key(|key| key.signs_from)).cloned()
     }
 
     /// The claims of a JWT of ours of the given `typ`; `None` for any other text. The key is found by `kid` and decides the

@@ -38,7 +38,8 @@ pub(super) async fn prepare(
     drop(tx);
     let ours = !empty && is_demo(documents, &items).await;
     items.push(own_client(issuer));
-    let applied = if empty || ours { &items[..] } else { &items[items.len() - 1..] };
+    // Never a second time: a password that was changed since must not become the well-known one again.
+    let applied = if empty { &items[..] } else { &items[items.len() - 1..] };
     documents.apply(applied, Options::default(), now).await.map_err(|error| match error {
         ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
         ApplyError::Internal(internal) => StartError::Internal(internal),

@@ -82,8 +82,6 @@ pub struct Redeemed {
     pub code: Code,
     /// Whether the user may still be issued tokens; if not, there is no session.
     pub person_active: bool,
-    /// Whether the login that the code came from still stands; if not, there is no session.
-    pub signed_in: bool,
     /// Whether a refresh token was made.
     pub refreshable: bool,
     /// The user's document, where there still is one.
@@ -109,8 +107,7 @@ macro_rules! insert_code {
 /// What a claimed code `c` is read with.
 macro_rules! joins {
     () => {
-        " LEFT JOIN document d ON d.kind = 'User' AND d.id = c.user_id AND d.deleted_at IS NULL
-          LEFT JOIN session l ON l.id = c.login_id "
+        " LEFT JOIN document d ON d.kind = 'User' AND d.id = c.user_id AND d.deleted_at IS NULL "
     };
 }
 macro_rules! redeemed {
@@ -118,7 +115,6 @@ macro_rules! redeemed {
         concat!(
             columns!(),
             ", COALESCE(d.active AND d.epoch = c.user_epoch, FALSE) AS person_active,
-               (l.id IS NOT NULL AND l.family_ended_at IS NULL) AS signed_in,
                d.body AS person, d.updated_at AS person_updated_at"
         )
     };
@@ -141,8 +137,8 @@ impl Store {
     }
 
     /// Claims a code and makes its session, in one step that exactly one caller wins. RFC 6749 §4.1.2: a code is used once;
-    /// §4.1.3: by the client it was issued to, with the same redirect URI; RFC 7636 §4.6: with the verifier of its challenge.
-    /// Whatever does not fit leaves it unclaimed: the answer is `None`, and [`Store::code`] tells why.
+    /// §4.1.3: by the client it was issued to, with the same redirect URI; RFC 7636 §4.6: with the verifier of its challenge; and
+    /// not after the person has signed out. Whatever does not fit leaves it unclaimed: the answer is `None`, and [`Store::code`] tells why.
     pub async fn redeem_code(&self, redemption: Redemption) -> Result<Option<Redeemed>> {
         self.queues.redemptions.ask(redemption).await
     }
@@ -198,7 +194,8 @@ async fn redeem_sqlite(tx: &mut Tx, r: &Redemption) -> Result<Option<Redeemed>> 
         "UPDATE authorization_code SET claimed_at = $1, session_id = $2
          WHERE id = $3 AND digest = $4 AND client_id = $5 AND client_epoch = $6 AND claimed_at IS NULL AND expires_at > $1
            AND ((redirect_uri = $7) OR ($7 IS NULL AND NOT redirect_required))
-           AND ((code_challenge = $8) OR ($8 IS NULL AND code_challenge IS NULL))",
+           AND ((code_challenge = $8) OR ($8 IS NULL AND code_challenge IS NULL))
+           AND EXISTS (SELECT 1 FROM session login WHERE login.id = login_id AND login.family_ended_at IS NULL)",
         r.now,
         r.session_id,
         r.id,
@@ -226,7 +223,7 @@ async fn redeem_sqlite(tx: &mut Tx, r: &Redemption) -> Result<Option<Redeemed>> 
         r.refresh_always,
         r.refresh_if_asked,
     )?;
-    if redeemed.person_active && redeemed.signed_in {
+    if redeemed.person_active {
         tx.insert_session(&r.session(&redeemed)).await?;
     }
     Ok(Some(redeemed))
@@ -346,6 +343,7 @@ async fn redeem_postgres(pool: &PgPool, redemptions: &[Redemption]) -> Result<Ve
              AND c.claimed_at IS NULL AND c.expires_at > q.now
              AND ((c.redirect_uri = q.redirect_uri) OR (q.redirect_uri IS NULL AND NOT c.redirect_required))
              AND ((c.code_challenge = q.code_challenge) OR (q.code_challenge IS NULL AND c.code_challenge IS NULL))
+             AND EXISTS (SELECT 1 FROM session login WHERE login.id = c.login_id AND login.family_ended_at IS NULL)
            RETURNING c.*, q.token_digest, q.token_expires_at, q.audience, q.refresh_digest, q.refresh_expires_at, q.refresh_limit,
              q.now, (q.refresh_always OR (q.refresh_if_asked AND ' ' || c.scope || ' ' LIKE '% offline_access %')) AS refreshable),
          found AS (
@@ -357,7 +355,7 @@ async fn redeem_postgres(pool: &PgPool, redemptions: &[Redemption]) -> Result<Ve
              scope, audience, id_token, token_digest, token_expires_at, CASE WHEN refreshable THEN refresh_digest END,
              CASE WHEN refreshable THEN refresh_expires_at END, CASE WHEN refreshable THEN refresh_limit END, auth_time, now, now,
              CASE WHEN refreshable THEN GREATEST(token_expires_at, COALESCE(refresh_expires_at, now + $17)) ELSE token_expires_at END
-           FROM found WHERE person_active AND signed_in)
+           FROM found WHERE person_active)
          SELECT * FROM found"
     ))
     .bind(column!(r => r.id))

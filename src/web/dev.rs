@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde_json::Value;
@@ -80,7 +80,16 @@ pub(crate) async fn start(State(app): State<App>) -> Response {
 }
 
 /// `GET /dev/callback`: redeems the code, as an application would, and shows what came.
-pub(crate) async fn callback(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn callback(
+    State(app): State<App>,
+    method: Method,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if method == Method::HEAD {
+        // HEAD must not spend a code.
+        return StatusCode::OK.into_response();
+    }
     let Ok(params) = Params::from_form(query.unwrap_or_default().as_bytes()) else { return see_other(&app.href("/")) };
     let cookie = Cookie::Dev.read(&app, &headers).unwrap_or_default();
     let (state, verifier) = cookie.split_once('.').unwrap_or_default();

@@ -128,7 +128,8 @@ const DOCUMENT_BODY: usize = 4 * 1_024 * 1_024;
 /// The whole map of URLs. An alias is the same handler.
 pub fn router(app: &App) -> Router {
     let mut protocol = Router::new();
-    for authorize in ["/oauth2/authorize", "/auth/authorize", "/authorization"] {
+    // Aidbox's own samples write a slash behind the path.
+    for authorize in ["/oauth2/authorize", "/auth/authorize", "/auth/authorize/", "/authorization"] {
         protocol = protocol.route(authorize, get(authorize::get).post(authorize::post));
     }
     for token in ["/oauth2/token", "/auth/token", "/token"] {

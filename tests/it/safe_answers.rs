@@ -114,6 +114,40 @@ both!(
 );
 
 both!(
+    async fn health_says_only_whether(server: Server) {
+        for path in ["/healthz", "/health", "/readyz"] {
+            let response = server.http.get(server.url(path)).send().await.unwrap();
+            assert_eq!(
+                (response.status().as_u16(), response.text().await.unwrap().as_str()),
+                (200, "{\"status\":\"ok\"}"),
+                "{path}"
+            );
+        }
+        // With the database away the process lives on, not ready, and says no more than that.
+        server.instance.store.close().await;
+        for (path, status) in [("/healthz", 200), ("/readyz", 503)] {
+            let response = server.http.get(server.url(path)).send().await.unwrap();
+            let body = response.text().await.unwrap();
+            assert!(
+                body == "{\"status\":\"ok\"}" || (status == 503 && body == "{\"status\":\"unavailable\"}"),
+                "{path} {body}"
+            );
+            assert_eq!(body.contains("unavailable"), status == 503, "{path}");
+        }
+        // A page then is an error page with the request's id, and a retry is due.
+        let page = server.browser().get(&server.url("/oauth2/authorize?response_type=code&client_id=web-app")).await;
+        assert_eq!(
+            (page.status.as_u16(), page.error().as_deref(), page.header("retry-after")),
+            (503, Some("temporarily_unavailable"), "1")
+        );
+        assert!(
+            page.text("main").contains(page.header("x-request-id")) && page.header("cache-control") == "no-store",
+            "{page:?}"
+        );
+    }
+);
+
+both!(
     async fn an_unknown_host_name_is_misdirected(server: Server) {
         let port = server.instance.address.port();
         let cases = [

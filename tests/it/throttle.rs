@@ -222,6 +222,20 @@ both!(
 );
 
 both!(
+    async fn all_names_of_an_account_share_its_guesses(server: Server) {
+        server.put("/User/u-1", json!({"userName": "alice", "email": "alice@example.com", "password": PASSWORD})).await;
+        let names = ["alice", "alice@example.com", "u-1", "ALICE@example.com"];
+        for spent in names {
+            exhaust(&[&server], &server.browser(), "", spent).await;
+            for name in names {
+                assert!(wait_of(&attempt(&server, &server.browser(), "", name, PASSWORD).await) > 0, "{spent} {name}");
+            }
+            server.wait(901);
+        }
+    }
+);
+
+both!(
     async fn a_burst_of_guesses_gets_no_more_answers_than_a_patient_guesser(server: Server) {
         server.alice().await;
         let browser = server.browser();

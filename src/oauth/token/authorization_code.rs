@@ -56,10 +56,7 @@ impl Provider {
         let Some(redeemed) = self.store.redeem_code(redemption.clone()).await? else {
             return Err(self.why_not(&code, client, &redemption).await?.into());
         };
-        if !redeemed.signed_in {
-            return Err(Refused::invalid_grant("the sign-in that the code came from has ended").into());
-        }
-        let Redeemed { code, person_active: true, refreshable, person: Some(person), person_updated_at, .. } = redeemed
+        let Redeemed { code, person_active: true, refreshable, person: Some(person), person_updated_at } = redeemed
         else {
             return Err(Refused::invalid_grant("User is inactive").into());
         };
@@ -107,7 +104,10 @@ impl Provider {
             tracing::warn!(event = "code_replayed", client = %client.id, user = %code.user_id, session = %session, "its tokens are revoked");
             return Ok(Refused::invalid_grant("the code was used before; the tokens that came from it are revoked"));
         }
-        Ok(Refused::invalid_grant("the code has expired; it lives 60 seconds"))
+        Ok(Refused::invalid_grant(match code.expires_at > r.now {
+            true => "the user has signed out since the code was issued",
+            false => "the code has expired; it lives 60 seconds",
+        }))
     }
 }
 

@@ -63,8 +63,14 @@ impl Server {
 
     /// Another node on the same database, with the same keys and the same issuer.
     pub(crate) async fn another_node(&self) -> Self {
+        let issuer = countersign::config::Issuer::parse(&self.instance.issuer).unwrap();
+        self.another_with(|settings| settings.issuer = Some(issuer)).await
+    }
+
+    /// Another server on the same database, with other settings.
+    pub(crate) async fn another_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.settings.clone();
-        settings.issuer = Some(countersign::config::Issuer::parse(&self.instance.issuer).unwrap());
+        change(&mut settings);
         let instance = Instance::start(settings.clone(), self.instance.clock.clone())
             .await
             .unwrap_or_else(|error| panic!("the node does not start: {error}"));
@@ -241,6 +247,17 @@ impl Drop for Server {
             });
             let _ = dropped.join();
         }
+    }
+}
+
+impl Server {
+    /// Empties its database (PostgreSQL), for others to start on.
+    pub(crate) async fn empty_database(&self) {
+        let name = self.schema.as_deref().expect("a schema of its own");
+        drop_schema(name).await;
+        let pool = sqlx::PgPool::connect(&std::env::var("TEST_DATABASE_URL").unwrap()).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"))).execute(&pool).await.unwrap();
+        pool.close().await;
     }
 }
 
