@@ -144,10 +144,14 @@ impl Store {
     /// under the write lock, which one transaction around all migrations takes first.
     pub async fn migrate(&self) -> Result<()> {
         match &self.db {
-            Db::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
+            // `run_direct`, because the future of `run` is not known to be `Send`.
+            Db::Postgres(pool) => {
+                let mut connection = pool.acquire().await?;
+                sqlx::migrate!("migrations/postgres").run_direct(None, &mut *connection, false).await?;
+            }
             Db::Sqlite(sqlite) => {
                 let mut tx = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
-                sqlx::migrate!("migrations/sqlite").run(&mut *tx).await?;
+                sqlx::migrate!("migrations/sqlite").run_direct(None, &mut *tx, false).await?;
                 tx.commit().await?;
             }
         }
