@@ -110,7 +110,7 @@ impl Findings {
         }
         answer("database: fine");
         if let Some(master) = master {
-            let keys = Registry::new(store.clone(), master, None).await;
+            let keys = Registry::new(store.clone(), master, Vec::new()).await;
             self.say("signing keys", keys.map(drop).map_err(|error| vec![error.to_string()]));
         }
         Some(store)

@@ -10,6 +10,9 @@ pub struct RedirectUri(String);
 const UNSAFE_SCHEMES: [&str; 10] =
     ["javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "mailto", "tel"];
 
+/// Parameters of an authorization response, which must occur once (RFC 6749 §4.1.2, RFC 9207 §2).
+const RESERVED: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
+
 impl RedirectUri {
     /// Reads a URI to register (RFC 6749 §3.1.2, RFC 9700 §2.1 and §4.1.3, RFC 8252 §7). `http_allowed` permits plain http
     /// beyond loopback hosts.
@@ -31,6 +34,9 @@ impl RedirectUri {
         let url = Url::parse(text).map_err(|_| "is not an absolute URI")?;
         if UNSAFE_SCHEMES.contains(&url.scheme()) {
             return Err("has a scheme that does not lead to an application");
+        }
+        if url.query_pairs().any(|(name, _)| RESERVED.contains(&&*name)) {
+            return Err("has a query parameter of the name of one that the answer brings (code, state, iss, error)");
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("has user information before its host");
@@ -134,6 +140,7 @@ mod tests {
             "https://a.example/ b",
             "https:a.example",
             "http://a.example/cb",
+            "https://a.example/cb?x=1&st%61te=2",
         ];
         for uri in refused {
             assert!(RedirectUri::parse(uri, false).is_err(), "{uri}");

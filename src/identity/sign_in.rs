@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::identity::hashing::Hashing;
 use crate::store::Store;
+use crate::store::throttle::Limit;
 use crate::store::users::Account;
 
 /// Longer names and passwords are wrong without a look.
@@ -27,24 +28,6 @@ const ADDRESS: Limit = Limit { free: 50, window: 900, longest: 60 };
 const ACCOUNT_AT_ADDRESS: Limit = Limit { free: 5, window: 900, longest: 900 };
 /// Failures for one account from anywhere, in browsers that are new to it.
 const ACCOUNT: Limit = Limit { free: 100, window: 3_600, longest: 60 };
-
-struct Limit {
-    free: i64,
-    window: i64,
-    longest: i64,
-}
-
-impl Limit {
-    /// Seconds to wait after this many failures: none while they are free, then one, two, four … up to the longest.
-    fn wait(&self, failures: i64) -> i64 {
-        let beyond = failures - self.free;
-        if beyond < 0 {
-            0
-        } else {
-            1_i64.checked_shl(u32::try_from(beyond).unwrap_or(62).min(62)).unwrap_or(i64::MAX).min(self.longest)
-        }
-    }
-}
 
 /// Why a person is not signed in.
 #[derive(Debug)]
@@ -103,12 +86,12 @@ impl SignIn {
         self.refuse_blocked(&keys, attempt.now).await?;
         let user = self.verify(&attempt, account).await?;
         // Guesses that come in one burst were all let in; those decided after the limit was reached learn nothing, right or wrong.
-        self.refuse_blocked(&keys, attempt.now).await?;
         let Some(user) = user else {
             self.count_failure(&keys, attempt.now).await?;
             tracing::warn!(event = "login_failed", address = %attempt.address, "wrong name or password");
             return Err(Refused::WrongCredentials);
         };
+        self.refuse_blocked(&keys, attempt.now).await?;
         self.store.forget_failures(&keys[1]).await?;
         if !user.active {
             return Err(Refused::Inactive);
@@ -152,12 +135,11 @@ impl SignIn {
         }
     }
 
-    async fn count_failure(&self, keys: &[[u8; 32]; 3], now: Timestamp) -> Result<(), Internal> {
+    /// Counts a failure; one that comes while others have used up what is free is told to wait, like the right password would be.
+    async fn count_failure(&self, keys: &[[u8; 32]; 3], now: Timestamp) -> Result<(), Refused> {
         for (key, limit) in keys.iter().zip([ADDRESS, ACCOUNT_AT_ADDRESS, ACCOUNT]) {
-            let failures = self.store.count_failure(key, limit.window, now).await?;
-            let wait = limit.wait(failures);
-            if wait > 0 {
-                self.store.block(key, now.plus(wait)).await?;
+            if !self.store.count_failure(key, &limit, now).await? {
+                self.refuse_blocked(keys, now).await?;
             }
         }
         Ok(())
@@ -183,17 +165,5 @@ fn network(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets()[..8].to_vec(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_and_have_an_end() {
-        let waits: Vec<i64> = (4..18).map(|failures| ACCOUNT_AT_ADDRESS.wait(failures)).collect();
-        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
-        assert_eq!(ADDRESS.wait(i64::MAX), 60);
     }
 }

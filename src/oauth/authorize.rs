@@ -143,7 +143,7 @@ impl Provider {
         };
         if let Some(before) = consented
             && (request.prompt.consent
-                || !request.reaches_its_client()
+                || !request.reaches_its_client(self.issuer())
                 || !before.as_ref().is_some_and(|before| scope.is_within(before)))
         {
             return Ok(match request.prompt.none {
@@ -280,10 +280,13 @@ fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<Aut
 
 impl AuthorizationRequest {
     /// Whether the answer is of use to nobody but the client that was consented to: it must prove itself for tokens, or https
-    /// leads to no other. Where neither is so, an earlier consent does not stand in for the person (RFC 8252 §8.6).
-    fn reaches_its_client(&self) -> bool {
+    /// leads to no other. Where neither is so, an earlier consent does not stand in for the person (RFC 8252 §8.6). While the
+    /// issuer itself is http, for development, http stands for the https of later.
+    fn reaches_its_client(&self, issuer: &str) -> bool {
         let proves_itself = !self.client.is_public() && !self.client.secret_is_optional(GrantType::AuthorizationCode);
-        proves_itself || self.redirect_uri.starts_with("https://")
+        let development = !issuer.starts_with("https://");
+        let uri = &self.redirect_uri;
+        proves_itself || uri.starts_with("https://") || (development && uri.starts_with("http://"))
     }
 
     /// Core §3.1.2.1: `prompt=login` and `max_age` ask for a fresh sign-in; `max_age=0` is the same as `prompt=login`.

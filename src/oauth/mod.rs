@@ -66,16 +66,16 @@ pub struct Provider {
 const VERIFIED_SECRETS: u64 = 20_000;
 
 impl Provider {
-    /// A provider over an open, migrated store. Keys are made on the first start; a master key that does not open the keys
-    /// that are there is an error.
+    /// A provider over an open, migrated store that has its keys; a master key that does not open them is an error. `own` are
+    /// clients that go with the settings and are no documents.
     pub async fn new(
         rules: Rules,
         store: Store,
         master: &MasterKey,
-        bootstrap: Option<crate::domain::client::Client>,
+        own: Vec<crate::domain::client::Client>,
     ) -> Result<Self, Internal> {
         let hashing = Hashing::default();
-        let registry = Registry::new(store.clone(), master, bootstrap).await?;
+        let registry = Registry::new(store.clone(), master, own).await?;
         let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
         Ok(Self {
             rules: Arc::new(rules),

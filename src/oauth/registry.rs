@@ -30,7 +30,7 @@ pub struct Registry(Arc<Inner>);
 struct Inner {
     store: Store,
     keys: Keys,
-    bootstrap: Option<Arc<Client>>,
+    own: Vec<Arc<Client>>,
     clients: Cache<String, Arc<Client>>,
     ring: ArcSwap<KeyRing>,
     version: AtomicI64,
@@ -39,15 +39,15 @@ struct Inner {
 }
 
 impl Registry {
-    /// Reads the keys, making them on the very first start. `bootstrap` is the administrator's client that settings name.
-    pub async fn new(store: Store, master: &MasterKey, bootstrap: Option<Client>) -> Result<Self, Internal> {
+    /// Reads the keys, which are there. `own` are clients that go with the settings and are no documents.
+    pub async fn new(store: Store, master: &MasterKey, own: Vec<Client>) -> Result<Self, Internal> {
         let keys = Keys::new(store.clone(), master);
         let version = store.configuration_version().await?;
         let ring = keys.load().await?;
         Ok(Self(Arc::new(Inner {
             store,
             keys,
-            bootstrap: bootstrap.map(Arc::new),
+            own: own.into_iter().map(Arc::new).collect(),
             clients: Cache::new(CLIENTS),
             ring: ArcSwap::from_pointee(ring),
             version: AtomicI64::new(version),
@@ -58,8 +58,8 @@ impl Registry {
 
     /// The client of this id. One that is switched off is found too; the callers decide what that means.
     pub async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Internal> {
-        if let Some(bootstrap) = self.0.bootstrap.as_ref().filter(|client| client.id == id) {
-            return Ok(Some(Arc::clone(bootstrap)));
+        if let Some(own) = self.0.own.iter().find(|client| client.id == id) {
+            return Ok(Some(Arc::clone(own)));
         }
         self.refresh().await?;
         if let Some(client) = self.0.clients.get(id).await {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::StartError;
 use crate::config::{Issuer, Settings};
+use crate::domain::client::Client;
 use crate::domain::time::Timestamp;
 use crate::resources::Documents;
 use crate::resources::apply::{ApplyError, Options};
@@ -21,31 +22,29 @@ pub struct Demo {
     pub page: Dev,
 }
 
-/// Fills an empty database with the demo resources; one that holds others is left alone, and `None` says so. The client of
-/// our own callback page is kept in any case: it is public, and good for that page only.
+/// Fills an empty database with the demo resources. One that holds others is left alone, and so is one that holds the demo: a
+/// password that was changed since must not become the well-known one again.
 pub(super) async fn prepare(
     settings: &Settings,
     documents: &Documents,
     store: &Store,
     issuer: &Issuer,
     now: Timestamp,
-) -> Result<Option<Demo>, StartError> {
+) -> Result<Demo, StartError> {
     let mut items = Vec::new();
     let mut problems = Vec::new();
     bundle::parse("demo.yaml", BUNDLE, false, &|_| None, &mut items, &mut problems);
     let mut tx = store.begin().await?;
     let empty = !tx.has_documents().await?;
     drop(tx);
-    let ours = !empty && is_demo(documents, &items).await;
-    items.push(own_client(issuer));
-    // Never a second time: a password that was changed since must not become the well-known one again.
-    let applied = if empty { &items[..] } else { &items[items.len() - 1..] };
-    documents.apply(applied, Options::default(), now).await.map_err(|error| match error {
-        ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
-        ApplyError::Internal(internal) => StartError::Internal(internal),
-    })?;
-    let shown = if empty || ours { &items[..items.len() - 1] } else { &[] };
-    Ok(Some(Demo { page: page(settings, store, issuer, shown) }))
+    if empty {
+        documents.apply(&items, Options::default(), now).await.map_err(|error| match error {
+            ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
+            ApplyError::Internal(internal) => StartError::Internal(internal),
+        })?;
+    }
+    let shown = if empty || is_demo(documents, &items).await { &items[..] } else { &[] };
+    Ok(Demo { page: page(settings, store, issuer, shown) })
 }
 
 /// Whether the database holds the demo already, from an earlier start of `dev`.
@@ -58,7 +57,8 @@ async fn is_demo(documents: &Documents, items: &[Item]) -> bool {
     true
 }
 
-fn own_client(issuer: &Issuer) -> Item {
+/// The client of our own callback page: public, good for that page only, and never in the database.
+pub(super) fn own_client(issuer: &Issuer) -> Option<Client> {
     let document = serde_json::json!({
         "name": "Countersign's own callback page",
         "grant_types": ["code"],
@@ -66,7 +66,7 @@ fn own_client(issuer: &Issuer) -> Item {
             "redirect_uri": format!("{issuer}/dev/callback"), "pkce": true, "refresh_token": true, "token_format": "jwt",
         } },
     });
-    Item { kind: DocumentKind::Client, id: CLIENT.into(), document, place: "demo".into() }
+    Client::from_document(CLIENT, 0, true, None, document).ok()
 }
 
 fn page(settings: &Settings, store: &Store, issuer: &Issuer, items: &[Item]) -> Dev {

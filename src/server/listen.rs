@@ -25,8 +25,6 @@ use crate::web::Peer;
 
 /// A client has so long to send its headers or finish its TLS handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A request, body and answer included, takes no longer.
-const REQUEST: Duration = Duration::from_secs(30);
 /// No more connections than this at once; the next ones wait in the system's queue.
 const CONNECTIONS: usize = 8_192;
 
@@ -130,12 +128,7 @@ impl Connection {
             let router = router.clone();
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            async move {
-                match tokio::time::timeout(REQUEST, router.oneshot(request)).await {
-                    Ok(answered) => answered,
-                    Err(_) => Ok(axum::response::IntoResponse::into_response(axum::http::StatusCode::REQUEST_TIMEOUT)),
-                }
-            }
+            router.oneshot(request)
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         if let Err(error) = watcher.watch(connection.into_owned()).await {

@@ -112,7 +112,9 @@ impl Instance {
         let keys = async { keys.ensure(clock.now()).await.map_err(StartError::from) };
         let resources = fill(&settings, &documents, &store, &issuer, clock.now());
         let ((), demo) = tokio::try_join!(keys, resources)?;
-        let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, bootstrap(&settings)).await?;
+        let own =
+            bootstrap(&settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
+        let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, own).await?;
         let reach = reach(&settings, &issuer);
         let app = web::App::new(
             provider,
@@ -148,7 +150,7 @@ async fn fill(
     now: Timestamp,
 ) -> Result<Option<Demo>, StartError> {
     let demo = match settings.mode {
-        Mode::Dev => demo::prepare(settings, documents, store, issuer, now).await?,
+        Mode::Dev => Some(demo::prepare(settings, documents, store, issuer, now).await?),
         Mode::Serve => None,
     };
     if !settings.bundles.is_empty() {

@@ -3,6 +3,17 @@
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
+/// How many failures are free, and what follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// So many in the window cost nothing; more than one.
+    pub free: i64,
+    /// Seconds after the last failure in which it is remembered.
+    pub window: i64,
+    /// The longest wait, in seconds.
+    pub longest: i64,
+}
+
 impl Store {
     /// The latest moment until which any of these keys is blocked.
     pub async fn blocked_until(&self, keys: &[[u8; 32]; 3], now: Timestamp) -> Result<Option<Timestamp>> {
@@ -18,26 +29,45 @@ impl Store {
         Ok(row.0)
     }
 
-    /// Counts a failure under a key and answers how many there were in the window of so many seconds.
-    pub async fn count_failure(&self, key: &[u8; 32], window: i64, now: Timestamp) -> Result<i64> {
-        let (failures,) = sql!(
+    /// Counts a failure under a key and blocks it as its limit says, in one step. `false` where the key is blocked already: that is
+    /// not counted.
+    pub async fn count_failure(&self, key: &[u8; 32], limit: &Limit, now: Timestamp) -> Result<bool> {
+        // After the free failures the key is blocked for one second, two, four … up to the longest wait.
+        macro_rules! failures {
+            () => {
+                "(CASE WHEN throttle.expires_at > $2 THEN throttle.failures + 1 ELSE 1 END)"
+            };
+        }
+        let counted = sql!(
             self.writer(),
-            fetch_one as (i64,),
-            "INSERT INTO throttle (key, failures, blocked_until, expires_at) VALUES ($1, 1, 0, $3)
-             ON CONFLICT (key) DO UPDATE SET
-               failures = CASE WHEN throttle.expires_at > $2 THEN throttle.failures + 1 ELSE 1 END, expires_at = $3
-             RETURNING failures",
+            fetch_optional as (i64,),
+            concat!(
+                "INSERT INTO throttle (key, failures, blocked_until, expires_at) VALUES ($1, 1, $2, $2 + $3)
+                 ON CONFLICT (key) DO UPDATE SET failures = ",
+                failures!(),
+                ", expires_at = $2 + $3, blocked_until = $2 + CASE
+                   WHEN ",
+                failures!(),
+                " < $4 THEN 0
+                   WHEN ",
+                failures!(),
+                " - $4 > 20 THEN $5
+                   WHEN (CAST(1 AS BIGINT) << CAST(",
+                failures!(),
+                " - $4 AS INTEGER)) > $5 THEN $5
+                   ELSE (CAST(1 AS BIGINT) << CAST(",
+                failures!(),
+                " - $4 AS INTEGER)) END
+                 WHERE throttle.blocked_until <= $2
+                 RETURNING failures"
+            ),
             key.as_slice(),
             now,
-            now.plus(window),
+            limit.window,
+            limit.free,
+            limit.longest,
         )?;
-        Ok(failures)
-    }
-
-    /// Blocks a key until then.
-    pub async fn block(&self, key: &[u8; 32], until: Timestamp) -> Result<()> {
-        sql!(self.writer(), execute, "UPDATE throttle SET blocked_until = $2 WHERE key = $1", key.as_slice(), until)
-            .map(drop)
+        Ok(counted.is_some())
     }
 
     /// Forgets the failures under a key.

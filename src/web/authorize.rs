@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::body::Body;
+use super::body::PageBody;
 use super::guard::RequestId;
 use super::page::see_other;
 use super::{App, consent, error_page, login};
@@ -39,7 +39,7 @@ pub(crate) async fn post(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
-    Body(params): Body,
+    PageBody(params): PageBody,
 ) -> Response {
     authorize(&app, &id, &headers, &params).await
 }

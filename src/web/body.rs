@@ -6,34 +6,53 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
+use super::guard::RequestId;
 use super::protocol_error::refused;
+use super::{App, error_page};
 use crate::oauth::client_authentication::Basic;
 use crate::oauth::{Params, Refused};
 use crate::resources::format;
 
-/// The parameters of a POST.
+/// The parameters of a program's POST; what is wrong with it is told as RFC 6749 §5.2 says.
 pub(crate) struct Body(pub(crate) Params);
+
+/// The parameters of a form that a browser posts; what is wrong with it is told on a page.
+pub(crate) struct PageBody(pub(crate) Params);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let content_type = media_type(request.headers());
         // RFC 6749 §2.3.1, RFC 6750 §2.3: neither credentials nor tokens belong in a URL.
         if request.uri().query().is_some_and(has_credentials) {
             return Err(refused(&Refused::invalid_request(
                 "credentials, codes and tokens must be in the body, not in the URL",
             )));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                (StatusCode::PAYLOAD_TOO_LARGE, refused(&Refused::invalid_request("the body is larger than 64 KiB")))
-                    .into_response()
-            }
-            _ => refused(&Refused::invalid_request("the body could not be read")),
-        })?;
-        read(&content_type, &bytes).map(Self).map_err(|why| refused(&why))
+        receive(request, state).await.map(Self).map_err(|(status, why)| (status, refused(&why)).into_response())
     }
+}
+
+impl FromRequest<App> for PageBody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let id = request.extensions().get::<RequestId>().cloned();
+        let id = id.unwrap_or_else(|| RequestId(String::new()));
+        let received = receive(request, app).await;
+        received.map(Self).map_err(|(status, why)| (status, error_page::refused(app, &id, &why)).into_response())
+    }
+}
+
+async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Params, (StatusCode, Refused)> {
+    let content_type = media_type(request.headers());
+    let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            (StatusCode::PAYLOAD_TOO_LARGE, Refused::invalid_request("the body is larger than 64 KiB"))
+        }
+        _ => (StatusCode::BAD_REQUEST, Refused::invalid_request("the body could not be read")),
+    })?;
+    read(&content_type, &bytes).map_err(|why| (StatusCode::BAD_REQUEST, why))
 }
 
 fn read(content_type: &str, bytes: &[u8]) -> Result<Params, Refused> {

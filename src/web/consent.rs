@@ -6,7 +6,7 @@ use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
 use super::authorize::{draw, signed_in, sound_request};
-use super::body::Body;
+use super::body::PageBody;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
 use super::login::{own_logo, web_link, with_query};
@@ -61,7 +61,7 @@ pub(crate) async fn post(
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-    Body(fields): Body,
+    PageBody(fields): PageBody,
 ) -> Response {
     let now = app.clock.now();
     let params = match Params::from_form(query.unwrap_or_default().as_bytes())

@@ -1,5 +1,7 @@
 //! What stands around every request: host names, a request id, one log line, and the headers that keep pages safe.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, PRAGMA, REFERRER_POLICY,
@@ -18,6 +20,9 @@ use crate::clock::new_row_id;
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) String);
 
+/// A request, its body included, takes no longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The outermost layer.
@@ -31,7 +36,9 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         let known = host.or_else(|| header_host(request.headers())).is_some_and(|host| is_our_host(&app, &host));
         let probe = matches!(path.as_str(), "/healthz" | "/readyz" | "/health");
         let response = if known || probe {
-            next.run(request).await
+            tokio::time::timeout(PATIENCE, next.run(request))
+                .await
+                .unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
         } else {
             // Otherwise DNS rebinding reaches a local server, and links could be made with a stranger's name.
             (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that host name; see --allowed-host.\n")

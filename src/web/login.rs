@@ -8,7 +8,7 @@ use axum::http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 
 use super::authorize::signed_in;
-use super::body::Body;
+use super::body::PageBody;
 use super::client_address::ClientAddress;
 use super::cookies::{self, Cookie};
 use super::csrf::{self, Form};
@@ -111,7 +111,7 @@ pub(crate) async fn post(
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-    Body(fields): Body,
+    PageBody(fields): PageBody,
 ) -> Response {
     let now = app.clock.now();
     let params = match Params::from_form(query.unwrap_or_default().as_bytes())

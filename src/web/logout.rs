@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::authorize::signed_in;
-use super::body::Body;
+use super::body::PageBody;
 use super::cookies::Cookie;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
@@ -44,7 +44,7 @@ pub(crate) async fn post(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
-    Body(params): Body,
+    PageBody(params): PageBody,
 ) -> Response {
     answer(&app, &id, &headers, &params).await
 }

@@ -247,9 +247,9 @@ both_folders!(
             "- {resourceType: Client, id: a, nmae: x}\n- {resourceType: User, id: b, passwrd: hunter2}\n",
         );
         let other = "b3RoZXIga2V5IG90aGVyIGtleSBvdGhlciBrZXkgb3Q=";
-        let wrong_key = [("COUNTERSIGN_MASTER_KEY", other), ("COUNTERSIGN_REFRESH_GRACE", "soon")];
+        let wrong_key = [("COUNTERSIGN_MASTER_KEY", other)];
         let ended = folder.run_as(
-            &wrong_key,
+            &[wrong_key[0], ("COUNTERSIGN_REFRESH_GRACE", "soon")],
             &[
                 "check",
                 "--bundle",
