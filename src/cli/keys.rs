@@ -44,7 +44,7 @@ async fn rotate(settings: &Settings, store: &Store) -> Result<(), Failure> {
     let registry = registry(settings, store).await?;
     // A database that never had keys needs no overlap.
     if store.signing_keys().await?.is_empty() {
-        registry.keys().ensure(now).await?;
+        registry.keys().ensure(&ALGORITHMS, now).await?;
     } else {
         registry.keys().rotate(&ALGORITHMS, settings.access_token_expiration.into(), now).await?;
     }

@@ -26,6 +26,8 @@ use crate::store::keys::SigningKey;
 
 /// The algorithms that tokens are signed with (RFC 7518 §3.1, RFC 8037 §3.1).
 pub const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
+/// Those whose keys are made in no time; an RSA key takes a tenth of a second or so to find.
+pub const QUICK_ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 /// Seconds between publishing a key and signing with it: longer than the key set may be cached (`max-age` of the JWKS answer).
 pub const PUBLISHED_BEFORE_USE: i64 = 900;
 /// ID tokens live this long, in seconds; also the least time that a superseded key stays published.
@@ -86,21 +88,22 @@ impl Keys {
         Self { store, sealing: SealingKey::new(master, "signing keys") }
     }
 
-    /// Makes the first keys where there are none. Safe to call on many nodes at once: one makes them, the others wait.
-    pub async fn ensure(&self, now: Timestamp) -> Result<(), Internal> {
-        if !self.store.signing_keys().await?.is_empty() {
-            return Ok(());
-        }
+    /// Makes the first key of each of these algorithms that has none. Safe to call on many nodes at once: one makes them.
+    pub async fn ensure(&self, algorithms: &[&str], now: Timestamp) -> Result<(), Internal> {
+        let missing = |present: &[SigningKey], alg: &str| !present.iter().any(|key| key.alg == alg);
+        let present = self.store.signing_keys().await?;
         let mut made = Vec::new();
-        for alg in ALGORITHMS {
+        for alg in algorithms.iter().filter(|alg| missing(&present, alg)) {
             made.push(self.generate(alg, now, now).await?);
+        }
+        if made.is_empty() {
+            return Ok(());
         }
         let mut tx = self.store.begin().await?;
         tx.lock_configuration().await?;
-        if tx.signing_keys().await?.is_empty() {
-            for key in &made {
-                tx.insert_signing_key(key).await?;
-            }
+        let present = tx.signing_keys().await?;
+        for key in made.iter().filter(|key| missing(&present, &key.alg)) {
+            tx.insert_signing_key(key).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -172,7 +175,6 @@ impl Keys {
 
     async fn generate(&self, alg: &str, now: Timestamp, signs_from: Timestamp) -> Result<SigningKey, Internal> {
         let name = alg.to_owned();
-        // An RSA key takes a tenth of a second or so to find.
         let (private, mut jwk) = tokio::task::spawn_blocking(move || generate(&name)).await??;
         // RFC 7638 §3: the required members in lexicographic order, without spaces.
         let kid = B64.encode(Digest::of(Value::Object(jwk.clone()).to_string().as_bytes()).as_bytes());
@@ -193,6 +195,11 @@ impl Keys {
 }
 
 impl KeyRing {
+    /// Whether there is a key for every algorithm.
+    pub fn is_complete(&self) -> bool {
+        ALGORITHMS.iter().all(|alg| self.keys.iter().any(|key| key.alg == *alg))
+    }
+
     /// The key set to publish (RFC 7517 §5).
     pub const fn jwks(&self) -> &Value {
         &self.jwks

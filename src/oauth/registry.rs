@@ -5,20 +5,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use moka::future::Cache;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
-use super::keys::{KeyRing, Keys};
+use super::keys::{ALGORITHMS, KeyRing, Keys};
 use crate::clock::monotonic_millis;
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::secret::MasterKey;
+use crate::domain::time::Timestamp;
 use crate::store::Store;
 
 /// How long an answer about the version is good for, in milliseconds.
 const TRUSTED_FOR: u64 = 500;
+/// Between two tries to make the first keys.
+const RETRY: Duration = Duration::from_secs(1);
 /// How many clients are remembered at the most.
 const CLIENTS: u64 = 20_000;
 
@@ -36,6 +40,7 @@ struct Inner {
     version: AtomicI64,
     checked_at: AtomicU64,
     checking: Mutex<()>,
+    complete: watch::Sender<bool>,
 }
 
 impl Registry {
@@ -53,6 +58,7 @@ impl Registry {
             version: AtomicI64::new(version),
             checked_at: AtomicU64::new(monotonic_millis()),
             checking: Mutex::new(()),
+            complete: watch::Sender::new(true),
         })))
     }
 
@@ -79,6 +85,30 @@ impl Registry {
     pub async fn key_ring(&self) -> Result<Arc<KeyRing>, Internal> {
         self.refresh().await?;
         Ok(self.0.ring.load_full())
+    }
+
+    /// The signing keys, once there is one for every algorithm.
+    pub async fn whole_key_ring(&self) -> Result<Arc<KeyRing>, Internal> {
+        // The sender lives as long as this registry.
+        let _ = self.0.complete.subscribe().wait_for(|complete| *complete).await;
+        self.key_ring().await
+    }
+
+    /// Makes the keys that are missing, in the background: the very first start need not wait for them.
+    pub fn complete_keys(&self, now: Timestamp) {
+        if self.0.ring.load().is_complete() {
+            return;
+        }
+        self.0.complete.send_replace(false);
+        let registry = self.clone();
+        tokio::spawn(async move {
+            while let Err(error) = registry.keys().ensure(&ALGORITHMS, now).await {
+                tracing::error!(%error, "the first signing keys could not be made; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+            registry.expire();
+            registry.0.complete.send_replace(true);
+        });
     }
 
     /// The verbs that change keys.

@@ -5,6 +5,8 @@ use serde_json::Value;
 use super::StartError;
 use crate::config::{Issuer, Settings};
 use crate::domain::client::Client;
+use crate::domain::password::fast_form;
+use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::resources::Documents;
 use crate::resources::apply::{ApplyError, Options};
@@ -14,6 +16,11 @@ use crate::store::Store;
 use crate::web::dev::{CLIENT, Dev};
 
 const BUNDLE: &str = include_str!("demo.yaml");
+/// The password of the demo users, which everybody knows, hashed beforehand: a start should take no time.
+const PASSWORD: (&str, &str) = (
+    "correct-horse-battery",
+    "$argon2id$v=19$m=19456,t=2,p=1$ztQ2C7UDsXr/g/49reSUlA$52uYCZhVwYmc8ESmzOUjONSD2SLtH+oc3SSdeavuQXA",
+);
 
 /// The demo, for the lines that `dev` prints.
 #[derive(Clone, Debug)]
@@ -38,6 +45,7 @@ pub(super) async fn prepare(
     let empty = !tx.has_documents().await?;
     drop(tx);
     if empty {
+        let items: Vec<Item> = items.iter().map(hashed).collect();
         documents.apply(&items, Options::default(), now).await.map_err(|error| match error {
             ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
             ApplyError::Internal(internal) => StartError::Internal(internal),
@@ -45,6 +53,18 @@ pub(super) async fn prepare(
     }
     let shown = if empty || is_demo(documents, &items).await { &items[..] } else { &[] };
     Ok(Demo { page: page(settings, store, issuer, shown) })
+}
+
+/// The item with the stored forms of its secrets, none of which is one.
+fn hashed(item: &Item) -> Item {
+    let mut item = item.clone();
+    if let Some(secret) = item.document.get_mut("secret") {
+        *secret = fast_form(&Secret::new(secret.as_str().unwrap_or_default())).into();
+    }
+    if let Some(password) = item.document.get_mut("password").filter(|password| *password == PASSWORD.0) {
+        *password = PASSWORD.1.into();
+    }
+    item
 }
 
 /// Whether the database holds the demo already, from an earlier start of `dev`.
@@ -80,7 +100,7 @@ fn page(settings: &Settings, store: &Store, issuer: &Issuer, items: &[Item]) -> 
         of(DocumentKind::Client).map(|item| (item.id.clone(), text(item, "secret"), redirects(item))).collect();
     let users =
         of(DocumentKind::User).map(|item| (item.id.clone(), text(item, "password").unwrap_or_default())).collect();
-    let secret = settings.admin_client_secret.as_ref().map(crate::domain::secret::Secret::expose);
+    let secret = settings.admin_client_secret.as_ref().map(Secret::expose);
     // A secret of the operator's own is not for a page.
     let shown = secret.filter(|secret| *secret == "secret").unwrap_or("(as you set it)");
     let credentials = if clients.is_empty() {
@@ -94,5 +114,17 @@ fn page(settings: &Settings, store: &Store, issuer: &Issuer, items: &[Item]) -> 
         users,
         admin: (settings.admin_client_id.clone(), shown.to_owned()),
         curl: format!("curl -s -u {credentials} -d grant_type=client_credentials {issuer}/oauth2/token"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::password::{Verified, verify};
+
+    #[test]
+    fn the_hash_of_the_demo_password_is_one_that_would_be_made_today() {
+        assert_eq!(verify(&Secret::new(PASSWORD.0), PASSWORD.1), Verified::Yes);
+        assert_eq!(BUNDLE.matches(PASSWORD.0).count(), BUNDLE.matches("\n  password: ").count());
     }
 }

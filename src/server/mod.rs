@@ -22,7 +22,7 @@ use crate::domain::password;
 use crate::domain::scope::ADMIN;
 use crate::domain::secret::{MasterKey, SealingKey};
 use crate::domain::time::Timestamp;
-use crate::oauth::keys::Keys;
+use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
 use crate::oauth::{Provider, Rules};
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::{Documents, Effect, bundle};
@@ -107,14 +107,12 @@ impl Instance {
         let store = Store::open(&location(&settings)).await?;
         store.migrate().await?;
         let documents = documents(&settings, store.clone(), &master);
-        // Finding an RSA key and hashing secrets are the slow parts of a first start: side by side.
-        let keys = Keys::new(store.clone(), &master);
-        let keys = async { keys.ensure(clock.now()).await.map_err(StartError::from) };
-        let resources = fill(&settings, &documents, &store, &issuer, clock.now());
-        let ((), demo) = tokio::try_join!(keys, resources)?;
+        Keys::new(store.clone(), &master).ensure(&QUICK_ALGORITHMS, clock.now()).await?;
+        let demo = fill(&settings, &documents, &store, &issuer, clock.now()).await?;
         let own =
             bootstrap(&settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
         let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, own).await?;
+        provider.registry().complete_keys(clock.now());
         let reach = reach(&settings, &issuer);
         let app = web::App::new(
             provider,

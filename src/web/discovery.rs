@@ -69,7 +69,7 @@ pub(crate) async fn metadata(State(app): State<App>, headers: HeaderMap) -> Resp
 
 /// `GET /.well-known/jwks.json`
 pub(crate) async fn jwks(State(app): State<App>, headers: HeaderMap) -> Response {
-    let ring = match app.provider.registry().key_ring().await {
+    let ring = match app.provider.registry().whole_key_ring().await {
         Ok(ring) => ring,
         Err(internal) => return protocol_error::internal_error(&internal),
     };

@@ -158,8 +158,11 @@ impl Provider {
         claims: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<String, Internal> {
-        let ring = self.registry.key_ring().await?;
-        let key = ring.signing(alg, now).ok_or_else(|| NoKey(alg.to_owned()))?;
+        let mut key = self.registry.key_ring().await?.signing(alg, now);
+        if key.is_none() {
+            key = self.registry.whole_key_ring().await?.signing(alg, now);
+        }
+        let key = key.ok_or_else(|| NoKey(alg.to_owned()))?;
         key.sign(typ, claims).await
     }
 }

@@ -26,6 +26,8 @@ pub(super) async fn item(app: &App, asked: &Asked, id: &str) -> Response {
 }
 
 async fn all(app: &App, asked: &Asked) -> Result<Reply, Problem> {
+    // At the very first start one is still being made.
+    app.provider.registry().whole_key_ring().await?;
     let resources = app.documents.signing_keys(asked.mount).await?;
     let total = i64::try_from(resources.len())?;
     let page = Page { number: 1, count: total.max(1), parameters: &[] };
