@@ -1,0 +1,4 @@
+//! stub
+#[derive(clap::Args, Debug)]
+pub(crate) struct RunArgs {}
+pub(crate) async fn run(_: RunArgs) -> crate::Result<()> { Ok(()) }
