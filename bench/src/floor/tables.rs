@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
 use tokio::sync::Mutex;
@@ -126,7 +127,9 @@ async fn open_postgres(url: &str) -> Result<Tables> {
     sqlx::raw_sql("SET search_path = countersign_floor").execute(&mut first).await?;
     sqlx::raw_sql(tables!("UUID", "BYTEA")).execute(&mut first).await?;
     first.close().await?;
-    let options = sqlx::postgres::PgConnectOptions::from_str(url)?.options([("search_path", "countersign_floor")]);
+    // A new table has no statistics, and a plan that was made for an empty one reads all of it later: only by primary key, please.
+    let by_key = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"].map(|name| (name, "off"));
+    let options = PgConnectOptions::from_str(url)?.options([("search_path", "countersign_floor")]).options(by_key);
     // One connection and one task for each kind: two that write at once make batches smaller and both slower.
     let connect = || async { Result::Ok(Arc::new(Mutex::new(options.connect().await?))) };
     Ok(Tables {
