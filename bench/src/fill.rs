@@ -44,7 +44,9 @@ impl Filled {
     pub(crate) fn fresh_refresh_token(&self) -> Result<String> {
         let used = self.used.fetch_add(1, Ordering::Relaxed);
         if used >= self.rows {
-            return Err("all refresh tokens of the table are used up: fill in more rows, or measure for a shorter time".into());
+            return Err(
+                "all refresh tokens of the table are used up: fill in more rows, or measure for a shorter time".into(),
+            );
         }
         Ok(self.bearer("cs_rt_", used.wrapping_mul(STRIDE) % self.rows))
     }
@@ -107,7 +109,7 @@ impl Database {
         // What is filled in here need not survive a power cut.
         let options = SqliteConnectOptions::from_str(url)?
             .synchronous(SqliteSynchronous::Off)
-            .busy_timeout(std::time::Duration::from_secs(60))
+            .busy_timeout(std::time::Duration::from_mins(1))
             .pragma("cache_size", "-262144");
         Ok(Self::Sqlite(Box::new(options.connect().await?)))
     }
@@ -157,7 +159,7 @@ impl Database {
                 return Err("the clients and users of the profile are not in this database: run `prepare` first".into());
             }
             from = to;
-            if to % (10 * CHUNK) == 0 {
+            if to.is_multiple_of(10 * CHUNK) {
                 crate::report::say(&format!("{to} rows after {:.0} s", begun.elapsed().as_secs_f64()));
             }
         }
@@ -208,12 +210,13 @@ mod tests {
     async fn the_statement_makes_the_same_ids() {
         let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let filled = Filled { base: 1_700_000_000_000, rows: 4096, used: Arc::default() };
-        let id: Vec<u8> = sqlx::query_scalar("SELECT unhex(printf('%012x70008000%012x', ? + n, n)) FROM (SELECT ? AS n)")
-            .bind(1_700_000_000_000_i64)
-            .bind(4095_i64)
-            .fetch_one(&mut db)
-            .await
-            .unwrap();
+        let id: Vec<u8> =
+            sqlx::query_scalar("SELECT unhex(printf('%012x70008000%012x', ? + n, n)) FROM (SELECT ? AS n)")
+                .bind(1_700_000_000_000_i64)
+                .bind(4095_i64)
+                .fetch_one(&mut db)
+                .await
+                .unwrap();
         assert_eq!(id, filled.id(4095));
     }
 }

@@ -89,7 +89,11 @@ fn resources(base_url: Url, clients: u32, users: u32) -> Result<(Profile, Vec<Va
         *slot = Some(client);
     }
 
-    let code = Client { redirect_uri: Some(REDIRECT_URI.into()), scope: Some("openid profile".into()), ..client("bench-code")? };
+    let code = Client {
+        redirect_uri: Some(REDIRECT_URI.into()),
+        scope: Some("openid profile".into()),
+        ..client("bench-code")?
+    };
     all.push(json!({
         "resourceType": "Client", "id": code.id, "secret": code.secret, "first_party": true, "grant_types": ["code"],
         "auth": { "authorization_code": { "redirect_uri": REDIRECT_URI, "refresh_token": true, "secret_required": true, "pkce": true } },
@@ -161,9 +165,6 @@ mod tests {
 
     #[test]
     fn the_stored_form_is_that_of_the_secret() {
-        assert_eq!(
-            sha256_form("abc"),
-            "__sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD"
-        );
+        assert_eq!(sha256_form("abc"), "__sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD");
     }
 }

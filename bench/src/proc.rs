@@ -30,7 +30,9 @@ const TICK: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stat {
     parent: u32,
-    /// User and system time of the process, and of its children that have ended.
+    /// User and system time of the process.
+    own: u32,
+    /// The same with that of its children that have ended.
     ticks: u32,
 }
 
@@ -39,12 +41,18 @@ impl Stat {
         // The second field is a name in parentheses, which may hold spaces and parentheses.
         let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_whitespace().collect();
         let number = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
-        Some(Self { parent: number(1)?, ticks: (11..15).map(number).sum::<Option<u32>>()? })
+        let ticks = |fields: std::ops::Range<usize>| fields.map(number).sum::<Option<u32>>();
+        Some(Self { parent: number(1)?, own: ticks(11..13)?, ticks: ticks(11..15)? })
     }
 
     fn of(pid: u32) -> Option<Self> {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
+}
+
+/// The processor time of this process, without its children.
+pub(crate) fn own_time() -> Duration {
+    TICK * Stat::of(std::process::id()).map_or(0, |stat| stat.own)
 }
 
 /// The process above this one.
@@ -103,8 +111,9 @@ mod tests {
 
     #[test]
     fn a_name_with_spaces_and_parentheses_is_passed_over() {
-        let text = "42 (a (b) c) S 7 42 42 0 -1 4194560 900 10 0 0 150 50 3 2 20 0 4 0 100 1000 200 18446744073709551615";
-        assert_eq!(Stat::parse(text), Some(Stat { parent: 7, ticks: 205 }));
+        let text =
+            "42 (a (b) c) S 7 42 42 0 -1 4194560 900 10 0 0 150 50 3 2 20 0 4 0 100 1000 200 18446744073709551615";
+        assert_eq!(Stat::parse(text), Some(Stat { parent: 7, own: 200, ticks: 205 }));
         assert_eq!(Stat::parse("42 (a) S 7"), None);
         assert_eq!(Stat::parse(""), None);
     }
@@ -112,7 +121,7 @@ mod tests {
     #[test]
     fn a_tree_is_the_process_and_all_below_it() {
         let all = [(1, 0), (2, 1), (3, 2), (4, 1), (5, 3), (6, 4)];
-        let all = all.into_iter().map(|(pid, parent)| (pid, Stat { parent, ticks: 1 })).collect();
+        let all = all.into_iter().map(|(pid, parent)| (pid, Stat { parent, own: 1, ticks: 1 })).collect();
         assert_eq!(tree(2, &all), BTreeSet::from([2, 3, 5]));
     }
 

@@ -252,7 +252,10 @@ login: { username_field: login }
     #[test]
     fn only_this_machine_is_measured() {
         for base_url in ["http://192.0.2.1/", "https://127.0.0.1/", "http://[2001:db8::1]:80/"] {
-            assert!(Profile::parse(&YAML.replace("http://127.0.0.1:4444", &format!("'{base_url}'"))).is_err(), "{base_url}");
+            assert!(
+                Profile::parse(&YAML.replace("http://127.0.0.1:4444", &format!("'{base_url}'"))).is_err(),
+                "{base_url}"
+            );
         }
         let profile = Profile::parse(&YAML.replace("127.0.0.1", "localhost")).unwrap();
         assert_eq!((profile.host().as_str(), profile.address().unwrap().port()), ("localhost:4444", 4444));

@@ -1,5 +1,6 @@
 //! What people and programs get to read: progress on stderr, a table in Markdown on stdout, figures as JSON.
 
+use std::fmt::Write as _;
 use std::io::{Write, stderr, stdout};
 use std::path::Path;
 
@@ -59,8 +60,20 @@ impl Report {
 
     fn table(&self) -> String {
         let head = [
-            "scenario", "connections", "per s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms", "server CPU µs",
-            "database CPU µs", "server MiB", "database MiB", "failures",
+            "scenario",
+            "connections",
+            "per s",
+            "p50 ms",
+            "p90 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "max ms",
+            "server CPU µs",
+            "database CPU µs",
+            "server MiB",
+            "database MiB",
+            "load busy",
+            "failures",
         ];
         let rows = self.lines.iter().map(|line| {
             let figures = &line.figures;
@@ -69,6 +82,7 @@ impl Report {
             row.extend(times.map(milliseconds));
             row.extend([figures.server_cpu_us, figures.database_cpu_us].map(or_none));
             row.extend([figures.server_memory, figures.database_memory].map(|bytes| or_none(mebibytes(bytes))));
+            row.push(percent(figures.load_share));
             row.push(figures.failures.to_string());
             row
         });
@@ -93,7 +107,7 @@ impl Report {
 pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut text = format!("| {} |\n|---|{}\n", head.join(" | "), "--:|".repeat(head.len().saturating_sub(1)));
     for row in rows {
-        text.push_str(&format!("| {} |\n", row.join(" | ")));
+        let _ = writeln!(text, "| {} |", row.join(" | "));
     }
     text
 }
@@ -122,9 +136,19 @@ pub(crate) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / 1_048_576.0
 }
 
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
 /// A figure, or a dash where nothing was counted.
 pub(crate) fn or_none(value: f64) -> String {
-    if value <= 0.0 { "–".to_owned() } else if value < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+    if value <= 0.0 {
+        "–".to_owned()
+    } else if value < 10.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +157,10 @@ mod tests {
 
     #[test]
     fn numbers_are_as_people_write_them() {
-        assert_eq!([0.0, 46.25, 999.6, 26_400.4, 1_000_000.0].map(rate), ["0.0", "46.2", "1,000", "26,400", "1,000,000"]);
+        assert_eq!(
+            [0.0, 46.25, 999.6, 26_400.4, 1_000_000.0].map(rate),
+            ["0.0", "46.2", "1,000", "26,400", "1,000,000"]
+        );
         assert_eq!([0.054, 12.6].map(milliseconds), ["0.05", "13"]);
         assert_eq!([0.0, 1.25, 31.6].map(or_none), ["–", "1.2", "32"]);
     }

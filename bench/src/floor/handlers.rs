@@ -281,10 +281,8 @@ impl NewTokens {
             now + LIFE
         );
         let id_token = app.keys.sign(Alg::Es256, app.headers.of(Alg::Es256), &claims)?;
-        let more = format!(
-            r#","refresh_token":"{}","scope":"openid profile","id_token":"{id_token}""#,
-            self.refresh.text
-        );
+        let more =
+            format!(r#","refresh_token":"{}","scope":"openid profile","id_token":"{id_token}""#, self.refresh.text);
         Ok(token_answer(&self.access.text, &more))
     }
 }

@@ -43,7 +43,8 @@ impl Alg {
             Self::Eddsa => "EdDSA",
             Self::Rs256 => "RS256",
         };
-        let header = format!(r#"{{"typ":"at+jwt","alg":"{name}","kid":"5vZGFSp4U8BskBqQ6h9Fl6KdU3YdNXDC9Rh0Kbx8E2c"}}"#);
+        let header =
+            format!(r#"{{"typ":"at+jwt","alg":"{name}","kid":"5vZGFSp4U8BskBqQ6h9Fl6KdU3YdNXDC9Rh0Kbx8E2c"}}"#);
         URL_SAFE_NO_PAD.encode(header)
     }
 }
@@ -103,7 +104,9 @@ impl Headers {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, KeyPair, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED, ED25519, KeyPair, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    };
 
     use super::*;
 

@@ -67,10 +67,8 @@ pub(crate) async fn run(args: FloorArgs) -> Result<()> {
     if !args.listen.ip().is_loopback() {
         return Err("the floor has no rules at all: it listens on loopback only".into());
     }
-    let constants = Constants {
-        discovery: text(args.discovery.as_ref(), DISCOVERY)?,
-        jwks: text(args.jwks.as_ref(), JWKS)?,
-    };
+    let constants =
+        Constants { discovery: text(args.discovery.as_ref(), DISCOVERY)?, jwks: text(args.jwks.as_ref(), JWKS)? };
     let listener = TcpListener::bind(args.listen).await.map_err(|error| format!("{}: {error}", args.listen))?;
     let address = listener.local_addr()?;
     let app = App::new(&args.database, constants).await?;
@@ -94,9 +92,7 @@ fn text(file: Option<&PathBuf>, otherwise: &str) -> Result<Vec<u8>> {
 }
 
 /// As the server does: an answer leaves at once.
-fn tcp_nodelay(
-    listener: TcpListener,
-) -> impl axum::serve::Listener<Io = tokio::net::TcpStream, Addr = SocketAddr> {
+fn tcp_nodelay(listener: TcpListener) -> impl axum::serve::Listener<Io = tokio::net::TcpStream, Addr = SocketAddr> {
     use axum::serve::ListenerExt;
     listener.tap_io(|stream| drop(stream.set_nodelay(true)))
 }
@@ -110,7 +106,9 @@ async fn input_ends() {
 /// The floor, as the scenarios see it.
 fn profile(address: SocketAddr) -> Result<Profile> {
     let mut profile = Profile::new("Floor", format!("http://localhost:{}", address.port()).parse()?);
-    let at = |path: &str| Some(Client { id: "bench".into(), secret: "x".into(), token: Some(path.into()), ..Client::default() });
+    let at = |path: &str| {
+        Some(Client { id: "bench".into(), secret: "x".into(), token: Some(path.into()), ..Client::default() })
+    };
     profile.discovery = "/discovery".into();
     profile.jwks = "/jwks".into();
     profile.introspection = "/select".into();

@@ -112,18 +112,36 @@ const SELECT_ONE: &str = "SELECT digest, client_id, user_id, scope, expires_at F
 macro_rules! tables {
     ($uuid:literal, $bytes:literal) => {
         concat!(
-            "CREATE TABLE token (id ", $uuid, " NOT NULL PRIMARY KEY, digest ", $bytes, " NOT NULL, client_id TEXT NOT NULL, user_id TEXT,
-               scope TEXT NOT NULL, expires_at BIGINT NOT NULL, refresh_digest ", $bytes, ", spent_at BIGINT, successor ", $uuid, ");
-             CREATE TABLE code (id ", $uuid, " NOT NULL PRIMARY KEY, digest ", $bytes, " NOT NULL, challenge ", $bytes, " NOT NULL,
+            "CREATE TABLE token (id ",
+            $uuid,
+            " NOT NULL PRIMARY KEY, digest ",
+            $bytes,
+            " NOT NULL, client_id TEXT NOT NULL, user_id TEXT,
+               scope TEXT NOT NULL, expires_at BIGINT NOT NULL, refresh_digest ",
+            $bytes,
+            ", spent_at BIGINT, successor ",
+            $uuid,
+            ");
+             CREATE TABLE code (id ",
+            $uuid,
+            " NOT NULL PRIMARY KEY, digest ",
+            $bytes,
+            " NOT NULL, challenge ",
+            $bytes,
+            " NOT NULL,
                client_id TEXT NOT NULL, user_id TEXT NOT NULL, scope TEXT NOT NULL, expires_at BIGINT NOT NULL,
-               spent_at BIGINT, successor ", $uuid, ")"
+               spent_at BIGINT, successor ",
+            $uuid,
+            ")"
         )
     };
 }
 
 async fn open_postgres(url: &str) -> Result<Tables> {
     let mut first = PgConnection::connect(url).await?;
-    sqlx::raw_sql("DROP SCHEMA IF EXISTS countersign_floor CASCADE; CREATE SCHEMA countersign_floor").execute(&mut first).await?;
+    sqlx::raw_sql("DROP SCHEMA IF EXISTS countersign_floor CASCADE; CREATE SCHEMA countersign_floor")
+        .execute(&mut first)
+        .await?;
     sqlx::raw_sql("SET search_path = countersign_floor").execute(&mut first).await?;
     sqlx::raw_sql(tables!("UUID", "BYTEA")).execute(&mut first).await?;
     first.close().await?;
@@ -150,7 +168,8 @@ async fn open_sqlite(url: &str) -> Result<Tables> {
     let mut writer = options.connect().await?;
     sqlx::raw_sql("DROP TABLE IF EXISTS token; DROP TABLE IF EXISTS code").execute(&mut writer).await?;
     sqlx::raw_sql(tables!("BLOB", "BLOB")).execute(&mut writer).await?;
-    let readers = SqlitePoolOptions::new().max_connections(2).test_before_acquire(false).connect_with(options.read_only(true));
+    let readers =
+        SqlitePoolOptions::new().max_connections(2).test_before_acquire(false).connect_with(options.read_only(true));
     let db = Db::Sqlite(Arc::new(Mutex::new(writer)));
     Ok(Tables {
         insert: Queue::start(Insert(db.clone())),
@@ -175,7 +194,8 @@ impl Batch for SelectMany {
     type Out = Option<Token>;
 
     async fn run(&mut self, ids: Vec<Uuid>) -> Result<Vec<Option<Token>>> {
-        let rows: Vec<(Uuid, Vec<u8>, String, Option<String>, String, i64)> = sqlx::query_as(
+        type Row = (Uuid, Vec<u8>, String, Option<String>, String, i64);
+        let rows: Vec<Row> = sqlx::query_as(
             "SELECT t.id, t.digest, t.client_id, t.user_id, t.scope, t.expires_at
              FROM unnest($1::uuid[]) AS asked(id) JOIN token t ON t.id = asked.id",
         )
@@ -215,12 +235,14 @@ impl Batch for Insert {
                 let mut db = db.lock().await;
                 let mut tx = db.begin_with("BEGIN IMMEDIATE").await?;
                 for one in &tokens {
-                    sqlx::query("INSERT INTO token (id, digest, client_id, scope, expires_at) VALUES ($1, $2, 'bench', '', $3)")
-                        .bind(one.id)
-                        .bind(one.digest.as_slice())
-                        .bind(one.expires_at)
-                        .execute(&mut *tx)
-                        .await?;
+                    sqlx::query(
+                        "INSERT INTO token (id, digest, client_id, scope, expires_at) VALUES ($1, $2, 'bench', '', $3)",
+                    )
+                    .bind(one.id)
+                    .bind(one.digest.as_slice())
+                    .bind(one.expires_at)
+                    .execute(&mut *tx)
+                    .await?;
                 }
                 tx.commit().await?;
             }
@@ -279,7 +301,9 @@ macro_rules! spend_postgres {
             "WITH asked AS (
                SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::uuid[], $5::bytea[], $6::bytea[])
                AS a(id, digest, challenge, new_id, new_digest, new_refresh)),
-             spent AS (", $update, "
+             spent AS (",
+            $update,
+            "
                RETURNING a.new_id, a.new_digest, a.new_refresh, t.client_id, t.user_id, t.scope),
              made AS (
                INSERT INTO token (id, digest, client_id, user_id, scope, expires_at, refresh_digest)

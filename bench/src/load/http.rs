@@ -208,7 +208,7 @@ pub(crate) enum Credentials<'a> {
 
 impl Requests {
     pub(crate) fn get(&self, path: &str, credentials: Credentials<'_>) -> Vec<u8> {
-        self.head("GET", path, credentials, "text/html, application/json;q=0.9") .into_bytes_with("", "")
+        self.head("GET", path, credentials, "text/html, application/json;q=0.9").into_bytes_with("", "")
     }
 
     pub(crate) fn form(&self, path: &str, credentials: Credentials<'_>, form: &str) -> Vec<u8> {

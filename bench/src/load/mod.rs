@@ -136,7 +136,12 @@ impl LoadArgs {
 }
 
 /// Measures three scenarios with few tokens in the table, and again with many.
-pub(crate) async fn large_tables(profile: &Profile, url: &str, rows: u64, plan: &Plan) -> Result<Vec<(String, Outcome)>> {
+pub(crate) async fn large_tables(
+    profile: &Profile,
+    url: &str,
+    rows: u64,
+    plan: &Plan,
+) -> Result<Vec<(String, Outcome)>> {
     let mut database = Database::open(url).await?;
     // As many as refreshing may use up, were it that quick; all others stay unused.
     let few = ((plan.warmup + plan.time).as_secs() + 1) * 30_000;
@@ -160,11 +165,15 @@ pub(crate) async fn measure(
     plan: &Plan,
 ) -> Result<Outcome> {
     say(&format!("{}: {}, {} connections", profile.name, scenario.name(), plan.connections));
-    let setup = Setup::new(profile, filled.cloned());
+    let setup = Setup::new(profile, scenario, filled.cloned())?;
     let counted = Looping::set_up(profile, &setup, scenario, plan.connections).await?;
     let beside = Looping::set_up(profile, &setup, Scenario::Login, plan.logins_beside).await?;
-    let begin = Instant::now() + plan.warmup;
-    let window = Window { begin, end: begin + plan.time, left: plan.most.map(|most| Arc::new(AtomicU64::new(most))) };
+    let counts_from = Instant::now() + plan.warmup;
+    let window = Window {
+        begin: counts_from,
+        end: counts_from + plan.time,
+        left: plan.most.map(|most| Arc::new(AtomicU64::new(most))),
+    };
     let mut background = JoinSet::new();
     for looping in beside {
         background.spawn(looping.run(Window { left: None, ..window.clone() }));
@@ -173,9 +182,8 @@ pub(crate) async fn measure(
     for looping in counted {
         tasks.spawn(looping.run(window.clone()));
     }
-    sleep_until(begin).await;
-    let before = (proc::usage(plan.server_pid), proc::usage(plan.database_pid));
-    let begun = Instant::now();
+    sleep_until(counts_from).await;
+    let before = Look::now(plan);
     let mut tally = Tally::new()?;
     let all = async {
         while let Some(one) = tasks.join_next().await {
@@ -186,17 +194,37 @@ pub(crate) async fn measure(
     let measured = async {
         if plan.most.is_none() {
             sleep_until(window.end).await;
-            return Some((Instant::now(), proc::usage(plan.server_pid), proc::usage(plan.database_pid)));
+            return Some(Look::now(plan));
         }
         None
     };
     let limit = plan.time + GRACE;
     let (joined, at_end) = tokio::join!(timeout(limit, all), measured);
     joined.map_err(|_| format!("{}: no answer {} s after the end", scenario.name(), GRACE.as_secs()))??;
-    let (ended, server, database) = at_end
-        .unwrap_or_else(|| (Instant::now(), proc::usage(plan.server_pid), proc::usage(plan.database_pid)));
+    let after = at_end.unwrap_or_else(|| Look::now(plan));
     background.shutdown().await;
-    Ok(Outcome { tally, elapsed: ended - begun, server: server - before.0, database: database - before.1 })
+    Ok(Outcome {
+        tally,
+        elapsed: after.at - before.at,
+        server: after.server - before.server,
+        database: after.database - before.database,
+        load: after.load.saturating_sub(before.load),
+    })
+}
+
+/// A look at the clock and at the processes.
+struct Look {
+    at: Instant,
+    server: proc::Usage,
+    database: proc::Usage,
+    load: Duration,
+}
+
+impl Look {
+    fn now(plan: &Plan) -> Self {
+        let (server, database) = (proc::usage(plan.server_pid), proc::usage(plan.database_pid));
+        Self { at: Instant::now(), server, database, load: proc::own_time() }
+    }
 }
 
 /// When operations count.
@@ -240,7 +268,9 @@ impl Looping {
             });
         }
         let mut all = Vec::new();
-        while let Some(one) = timeout(Duration::from_secs(120), tasks.join_next()).await.map_err(|_| "setting up takes too long")? {
+        while let Some(one) =
+            timeout(Duration::from_mins(2), tasks.join_next()).await.map_err(|_| "setting up takes too long")?
+        {
             all.push(one?.map_err(|error| format!("{}: setting up: {error}", scenario.name()))?);
         }
         Ok(all)

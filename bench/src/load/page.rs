@@ -82,15 +82,12 @@ fn unescape(text: &str) -> String {
     while let Some((before, after)) = rest.split_once('&') {
         plain.push_str(before);
         let known = after.split_once(';').and_then(|(name, after)| Some((character(name)?, after)));
-        match known {
-            Some((character, after)) => {
-                plain.push(character);
-                rest = after;
-            }
-            None => {
-                plain.push('&');
-                rest = after;
-            }
+        if let Some((character, after)) = known {
+            plain.push(character);
+            rest = after;
+        } else {
+            plain.push('&');
+            rest = after;
         }
     }
     plain + rest

@@ -56,6 +56,8 @@ pub(crate) struct Outcome {
     pub(crate) elapsed: Duration,
     pub(crate) server: Usage,
     pub(crate) database: Usage,
+    /// The processor time of the load itself.
+    pub(crate) load: Duration,
 }
 
 impl Outcome {
@@ -63,6 +65,7 @@ impl Outcome {
     pub(crate) fn add(&mut self, other: Self) -> Result<()> {
         self.tally.add(other.tally)?;
         self.elapsed += other.elapsed;
+        self.load += other.load;
         for (mine, others) in [(&mut self.server, other.server), (&mut self.database, other.database)] {
             mine.cpu += others.cpu;
             mine.memory = mine.memory.max(others.memory);
@@ -90,6 +93,7 @@ impl Outcome {
             database_cpu_us: per_operation(self.database),
             server_memory: self.server.memory,
             database_memory: self.database.memory,
+            load_share: self.load.as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9),
         }
     }
 }
@@ -115,6 +119,8 @@ pub(crate) struct Figures {
     /// Bytes.
     pub(crate) server_memory: u64,
     pub(crate) database_memory: u64,
+    /// The share of one core that the load took: near 1, it is what limits the rate.
+    pub(crate) load_share: f64,
 }
 
 #[cfg(test)]
@@ -127,7 +133,13 @@ mod tests {
             tally.done(Duration::from_millis(*milliseconds));
         }
         let usage = Usage { cpu: Duration::from_millis(10), memory: seconds };
-        Outcome { tally, elapsed: Duration::from_secs(seconds), server: usage, database: Usage::default() }
+        Outcome {
+            tally,
+            elapsed: Duration::from_secs(seconds),
+            server: usage,
+            database: Usage::default(),
+            load: Duration::ZERO,
+        }
     }
 
     #[test]

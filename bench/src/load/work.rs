@@ -1,6 +1,8 @@
 //! What one connection does, step by step. A step is one operation with all its requests; whatever answer is not the expected one is
 //! a failure.
 
+use std::sync::Arc;
+
 use super::browser::{Browser, VERIFIER, code_of};
 use super::http::{Answer, Connection, Credentials, Requests, form};
 use crate::Result;
@@ -17,15 +19,18 @@ pub(crate) enum Authentication {
 #[derive(Debug)]
 pub(crate) enum Work {
     /// The same request again and again; the answer has to hold this text.
-    Repeat { request: Vec<u8>, wants: Wants },
+    Repeat {
+        request: Vec<u8>,
+        wants: Wants,
+    },
     /// A `client_credentials` request of another client each time.
-    Many(Many),
-    Refresh(Refresh),
-    Code(Code),
-    Login(Login),
+    Many(Box<Many>),
+    Refresh(Box<Refresh>),
+    Code(Box<Code>),
+    Login(Box<Login>),
     Mixed(Box<Mixed>),
-    Introspections(Introspections),
-    Refreshes(Refreshes),
+    Introspections(Box<Introspections>),
+    Refreshes(Box<Refreshes>),
 }
 
 /// What makes an answer the right one.
@@ -145,24 +150,24 @@ impl Numbers {
     }
 }
 
-/// One of many clients, at random.
+/// A request of one of many clients, at random.
 #[derive(Debug)]
 pub(crate) struct Many {
-    profile: Profile,
-    client: Client,
-    numbers: Numbers,
+    pub(crate) requests: Arc<[Vec<u8>]>,
+    pub(crate) numbers: Numbers,
 }
 
 impl Many {
-    pub(crate) fn new(profile: &Profile, client: &Client, connection: usize) -> Self {
-        Self { profile: profile.clone(), client: client.clone(), numbers: Numbers(connection as u64) }
+    /// The requests of all of them, ready.
+    pub(crate) fn requests(profile: &Profile, client: &Client) -> Result<Arc<[Vec<u8>]>> {
+        let one = |n| Ok(TokenRequests::new(profile, &client.numbered(n))?.client_credentials(Authentication::Basic));
+        (0..client.count.unwrap_or(1)).map(one).collect()
     }
 
     async fn step(&mut self, connection: &mut Connection) -> Result<()> {
-        let number = self.numbers.below(u64::from(self.client.count.unwrap_or(1)));
-        let client = self.client.numbered(u32::try_from(number)?);
-        let request = TokenRequests::new(&self.profile, &client)?.client_credentials(Authentication::Basic);
-        Wants::Text("access_token").check(&connection.exchange(&request).await?)
+        let number = usize::try_from(self.numbers.below(self.requests.len() as u64))?;
+        let request = self.requests.get(number).ok_or("there are no clients")?;
+        Wants::Text("access_token").check(&connection.exchange(request).await?)
     }
 }
 
@@ -175,7 +180,9 @@ pub(crate) struct Refresh {
 
 impl Refresh {
     pub(crate) fn new(requests: TokenRequests, tokens: Tokens) -> Result<Self> {
-        let token = tokens.refresh.ok_or("the code flow gives no refresh token; does the scope of clients.code ask for one?")?;
+        let token = tokens
+            .refresh
+            .ok_or("the code flow gives no refresh token; does the scope of clients.code ask for one?")?;
         Ok(Self { requests, token })
     }
 
@@ -224,9 +231,11 @@ impl Login {
         let users = profile.users.as_ref().ok_or("the profile has no users")?;
         let fields = form([("username", users.name(number).as_str()), ("password", &users.password)]);
         let requests = Requests { host: profile.host() };
-        let check = profile.login.check.as_deref().map(|check| {
-            profile.path(check).map(|path| requests.form(&path, Credentials::None, &fields))
-        });
+        let check = profile
+            .login
+            .check
+            .as_deref()
+            .map(|check| profile.path(check).map(|path| requests.form(&path, Credentials::None, &fields)));
         Ok(Self {
             browser: Browser::new(profile, client, number)?,
             requests: TokenRequests::new(profile, client)?,
@@ -308,7 +317,6 @@ impl Refreshes {
         Tokens::of(&connection.exchange(&self.requests.refresh(&token)).await?).map(drop)
     }
 }
-
 
 #[cfg(test)]
 mod tests {

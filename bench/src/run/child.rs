@@ -22,7 +22,7 @@ pub(super) struct Child {
 }
 
 /// A server that needs longer to be ready has failed.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 impl Child {
     /// Starts a program, with nothing of this process's own settings; its log is in the workspace.
@@ -70,7 +70,12 @@ impl Child {
                 return Err(format!("it ended with {status}: {}", self.end_of_log()).into());
             }
             if Instant::now() > deadline {
-                return Err(format!("it is not ready after {} s: {last}: {}", READY_WITHIN.as_secs(), self.end_of_log()).into());
+                return Err(format!(
+                    "it is not ready after {} s: {last}: {}",
+                    READY_WITHIN.as_secs(),
+                    self.end_of_log()
+                )
+                .into());
             }
             sleep(Duration::from_millis(1)).await;
         }

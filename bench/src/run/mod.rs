@@ -68,7 +68,7 @@ const ADMIN: &str = "root";
 /// Connections that sign in while the latency of the others is looked at.
 const LOGINS_BESIDE: usize = 16;
 /// Cleaning up takes at most this long.
-const CLEANING: Duration = Duration::from_secs(60);
+const CLEANING: Duration = Duration::from_mins(1);
 
 /// Runs `run`.
 pub(crate) async fn run(mut args: RunArgs) -> Result<()> {
@@ -78,7 +78,7 @@ pub(crate) async fn run(mut args: RunArgs) -> Result<()> {
         (args.rows, args.tokens) = (args.rows / 100, args.tokens / 100);
     }
     let workspace = Workspace::new(&args.database)?;
-    let done = crate::until_stopped(measured(&args, &workspace)).await;
+    let done = crate::until_stopped(Box::pin(measured(&args, &workspace))).await;
     // The processes have ended with what held them.
     if timeout(CLEANING, workspace.clean_up()).await.is_err() {
         say("the databases of this run could not be removed in time");
@@ -96,7 +96,7 @@ async fn measured(args: &RunArgs, workspace: &Workspace) -> Result<()> {
     let mut results = Results::new(&facts, args);
 
     results.first_tokens(start::first_tokens(&binary, workspace, if args.quick { 3 } else { 9 }).await?);
-    results.memory(start::memory(&binary, workspace, args.tokens).await?);
+    results.memory(&start::memory(&binary, workspace, args.tokens).await?);
 
     let server = Server::start(&binary, workspace, "server").await?;
     let profile = prepare(server.base_url.clone(), (ADMIN, workspace.admin_secret()), args.clients, 64).await?;
@@ -174,8 +174,20 @@ async fn start_floor(server: &Profile, workspace: &Workspace) -> Result<(Child, 
     let (discovery, jwks, profile) = (file("discovery.json"), file("jwks.json"), file("floor.json"));
     let paths = [&discovery, &jwks, &profile].map(|path| path.to_string_lossy().into_owned());
     let arguments = [
-        "floor", "--until-input-ends", "--seconds", "86400", "--database", &url, "--listen", &listen, "--discovery",
-        &paths[0], "--jwks", &paths[1], "--profile", &paths[2],
+        "floor",
+        "--until-input-ends",
+        "--seconds",
+        "86400",
+        "--database",
+        &url,
+        "--listen",
+        &listen,
+        "--discovery",
+        &paths[0],
+        "--jwks",
+        &paths[1],
+        "--profile",
+        &paths[2],
     ];
     let mut child = Child::start(&std::env::current_exe()?, &arguments, workspace, "floor")?;
     child.ready(&Profile::new("floor", format!("http://{listen}").parse()?), "/jwks").await?;

@@ -12,23 +12,19 @@ use super::workspace::Facts;
 use crate::Result;
 use crate::load::scenario::Scenario;
 use crate::load::tally::{Figures, Outcome};
-use crate::report::{mebibytes, milliseconds, or_none, rate, say, table, write_to};
+use crate::report::{mebibytes, milliseconds, or_none, percent, rate, say, table, write_to};
 
 /// Server and floor, over all rounds.
 pub(super) type Pair = (Outcome, Outcome);
 
 /// Puts a round to those before.
 pub(super) fn add(pair: &mut Option<Pair>, server: Outcome, floor: Outcome) -> Result<()> {
-    match pair {
-        Some(so_far) => {
-            so_far.0.add(server)?;
-            so_far.1.add(floor)
-        }
-        None => {
-            *pair = Some((server, floor));
-            Ok(())
-        }
+    if let Some(so_far) = pair {
+        so_far.0.add(server)?;
+        return so_far.1.add(floor);
     }
+    *pair = Some((server, floor));
+    Ok(())
 }
 
 /// A scenario and its floor.
@@ -40,6 +36,8 @@ struct Line {
     ratio: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     goal: Option<f64>,
+    /// The floor's processor time an operation, with its database's, as a share of the server's.
+    ratio_by_cpu: f64,
     server: Figures,
     floor: Figures,
 }
@@ -84,6 +82,11 @@ fn goal(scenario: Scenario, postgres: bool) -> Option<f64> {
     })
 }
 
+/// The processor time of an operation.
+fn cpu(figures: &Figures) -> f64 {
+    figures.server_cpu_us + figures.database_cpu_us
+}
+
 impl Results {
     pub(super) fn new(facts: &Facts, args: &RunArgs) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -102,7 +105,9 @@ impl Results {
         let (server, floor) = (server.figures(), floor.figures());
         let ratio = server.rate / floor.rate.max(f64::MIN_POSITIVE);
         say(&format!("  {}/s, floor {}/s, ratio {ratio:.2}", rate(server.rate), rate(floor.rate)));
-        self.lines.push(Line { scenario: name, connections, ratio, goal: goal(scenario, self.postgres), server, floor });
+        let goal = goal(scenario, self.postgres);
+        let ratio_by_cpu = cpu(&floor) / cpu(&server).max(f64::MIN_POSITIVE);
+        self.lines.push(Line { scenario: name, connections, ratio, goal, ratio_by_cpu, server, floor });
     }
 
     fn note_failures(&mut self, what: &str, outcome: &Outcome) {
@@ -122,7 +127,7 @@ impl Results {
         }
     }
 
-    pub(super) fn memory(&mut self, measured: Memory) {
+    pub(super) fn memory(&mut self, measured: &Memory) {
         let mut push = |what: String, bytes: u64, goal: &str| {
             self.others.push(Other {
                 what,
@@ -162,7 +167,6 @@ impl Results {
             let name = name.split(',').next().unwrap_or(name);
             let (few, many) = (few.figures(), many.figures());
             let times = few.rate / many.rate.max(f64::MIN_POSITIVE);
-            let cpu = |figures: &Figures| figures.server_cpu_us + figures.database_cpu_us;
             self.others.push(Other {
                 what: format!("{name} with {} tokens more, {connections} connections", rate(rows as f64)),
                 measured: format!(
@@ -190,23 +194,42 @@ impl Results {
 
     fn text(&self) -> String {
         let head = [
-            "scenario", "connections", "per s", "floor per s", "ratio", "goal", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms",
-            "CPU µs: server", "database", "floor's server", "database", "MiB", "failures",
+            "scenario",
+            "connections",
+            "per s",
+            "floor per s",
+            "ratio",
+            "goal",
+            "ratio by CPU",
+            "p50 ms",
+            "p99 ms",
+            "max ms",
+            "CPU µs: server",
+            "database",
+            "floor's: server",
+            "database",
+            "MiB",
+            "load busy",
+            "failures",
         ];
         let rows = self.lines.iter().map(|line| {
             let (server, floor) = (&line.server, &line.floor);
-            let mut row = vec![line.scenario.clone(), line.connections.to_string(), rate(server.rate), rate(floor.rate)];
+            let mut row =
+                vec![line.scenario.clone(), line.connections.to_string(), rate(server.rate), rate(floor.rate)];
             row.push(format!("{:.2}", line.ratio));
             row.push(line.goal.map_or_else(|| "–".to_owned(), |goal| format!("≥ {goal:.2}")));
-            row.extend([server.p50_ms, server.p90_ms, server.p99_ms, server.p999_ms, server.max_ms].map(milliseconds));
+            row.push(format!("{:.2}", line.ratio_by_cpu));
+            row.extend([server.p50_ms, server.p99_ms, server.max_ms].map(milliseconds));
             let cpu = [server.server_cpu_us, server.database_cpu_us, floor.server_cpu_us, floor.database_cpu_us];
             row.extend(cpu.map(or_none));
             row.push(or_none(mebibytes(server.server_memory)));
+            row.push(format!("{}, {}", percent(server.load_share), percent(floor.load_share)));
             row.push((server.failures + floor.failures).to_string());
             row
         });
         let mut text = format!("{}\n\n{}", self.heading, table(&head, rows));
-        let others = self.others.iter().map(|other| vec![other.what.clone(), other.measured.clone(), other.goal.clone()]);
+        let others =
+            self.others.iter().map(|other| vec![other.what.clone(), other.measured.clone(), other.goal.clone()]);
         let _ = write!(text, "\n{}", table(&["what", "measured", "goal"], others));
         text
     }
@@ -230,13 +253,18 @@ mod tests {
             tally.done(Duration::from_millis(1));
         }
         let usage = Usage::default();
-        Outcome { tally, elapsed: Duration::from_secs(1), server: usage, database: usage }
+        Outcome { tally, elapsed: Duration::from_secs(1), server: usage, database: usage, load: Duration::ZERO }
     }
 
     #[test]
     fn a_scenario_stands_beside_its_floor_and_goal() {
-        let mut results =
-            Results { heading: "x".into(), postgres: true, lines: Vec::new(), others: Vec::new(), failures: Vec::new() };
+        let mut results = Results {
+            heading: "x".into(),
+            postgres: true,
+            lines: Vec::new(),
+            others: Vec::new(),
+            failures: Vec::new(),
+        };
         let mut pair = None;
         add(&mut pair, outcome(60), outcome(100)).unwrap();
         add(&mut pair, outcome(80), outcome(100)).unwrap();
@@ -247,8 +275,13 @@ mod tests {
 
     #[test]
     fn failures_are_told() {
-        let mut results =
-            Results { heading: "x".into(), postgres: true, lines: Vec::new(), others: Vec::new(), failures: Vec::new() };
+        let mut results = Results {
+            heading: "x".into(),
+            postgres: true,
+            lines: Vec::new(),
+            others: Vec::new(),
+            failures: Vec::new(),
+        };
         let mut failed = outcome(1);
         failed.tally.failed("status 500");
         results.scenario(Scenario::Jwks, 1, Some((failed, outcome(1))));
@@ -257,8 +290,13 @@ mod tests {
 
     #[test]
     fn times_are_those_of_many_against_few() {
-        let mut results =
-            Results { heading: "x".into(), postgres: true, lines: Vec::new(), others: Vec::new(), failures: Vec::new() };
+        let mut results = Results {
+            heading: "x".into(),
+            postgres: true,
+            lines: Vec::new(),
+            others: Vec::new(),
+            failures: Vec::new(),
+        };
         results.large_tables(5, 1, &[("a, few".into(), outcome(120)), ("a, many".into(), outcome(100))]);
         assert!(results.text().contains("1.20 × the time"), "{}", results.text());
     }

@@ -50,8 +50,13 @@ pub(super) async fn first_tokens(binary: &Path, workspace: &Workspace, starts: u
     let bundle = bundle.to_string_lossy();
     Ok(FirstTokens {
         dev: first_token(binary, workspace, &["dev"], starts).await?,
-        serve: first_token(binary, workspace, &["serve", "--database-url", "sqlite::memory:", "--bundle", &bundle], starts)
-            .await?,
+        serve: first_token(
+            binary,
+            workspace,
+            &["serve", "--database-url", "sqlite::memory:", "--bundle", &bundle],
+            starts,
+        )
+        .await?,
     })
 }
 
@@ -92,7 +97,7 @@ pub(super) async fn memory(binary: &Path, workspace: &Workspace, tokens: u64) ->
         let plan = Plan {
             connections: 32,
             warmup: Duration::ZERO,
-            time: Duration::from_secs(1800),
+            time: Duration::from_mins(30),
             most: Some(tokens),
             server_pid: Some(server.child.pid),
             database_pid: None,

@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn databases_stand_beside_the_one_that_was_named() {
         let pid = std::process::id();
-        let postgres = workspace(Place::Postgres("postgres://me:x@127.0.0.1:5432/postgres?sslmode=disable".parse().unwrap()));
+        let postgres =
+            workspace(Place::Postgres("postgres://me:x@127.0.0.1:5432/postgres?sslmode=disable".parse().unwrap()));
         assert_eq!(
             postgres.url("floor").unwrap(),
             format!("postgres://me:x@127.0.0.1:5432/countersign_bench_{pid}_floor?sslmode=disable")
