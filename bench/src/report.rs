@@ -28,6 +28,8 @@ pub(crate) fn write_to(path: &Path, text: &str) -> Result<()> {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub(crate) lines: Vec<Line>,
+    /// What could not be measured, or not without failures.
+    failures: Vec<String>,
 }
 
 /// One of them.
@@ -40,16 +42,26 @@ pub(crate) struct Line {
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, scenario: &str, plan: &Plan, outcome: &Outcome) {
-        let figures = outcome.figures();
-        say(&format!("  {}/s, {} failures", rate(figures.rate), figures.failures));
-        self.lines.push(Line { scenario: scenario.to_owned(), connections: plan.connections, figures });
+    pub(crate) fn add(&mut self, scenario: &str, plan: &Plan, measured: Result<Vec<(String, Outcome)>>) {
+        let outcomes = measured.unwrap_or_else(|error| {
+            say(&format!("  {error}"));
+            self.failures.push(format!("{scenario}: {error}"));
+            Vec::new()
+        });
+        for (scenario, outcome) in outcomes {
+            let figures = outcome.figures();
+            say(&format!("  {}/s, {} failures", rate(figures.rate), figures.failures));
+            if let Some(first) = &figures.first_failure {
+                self.failures.push(format!("{scenario}: {} failures; the first: {first}", figures.failures));
+            }
+            self.lines.push(Line { scenario, connections: plan.connections, figures });
+        }
     }
 
     /// Prints the table, and the JSON where it is wanted.
     pub(crate) fn write(&self, server: &str, json: Option<&Path>) -> Result<()> {
         if let Some(path) = json {
-            let value = serde_json::json!({ "server": server, "lines": self.lines });
+            let value = serde_json::json!({ "server": server, "lines": self.lines, "failures": self.failures });
             write_to(path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
         }
         if json.is_none_or(|path| path.as_os_str() != "-") {
@@ -91,15 +103,7 @@ impl Report {
 
     /// Failures are an error, and the first of each scenario is shown.
     pub(crate) fn must_be_without_failures(&self) -> Result<()> {
-        let failed: Vec<String> = self
-            .lines
-            .iter()
-            .filter_map(|line| {
-                let first = line.figures.first_failure.as_ref()?;
-                Some(format!("{}: {} failures; the first: {first}", line.scenario, line.figures.failures))
-            })
-            .collect();
-        if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
+        if self.failures.is_empty() { Ok(()) } else { Err(self.failures.join("\n").into()) }
     }
 }
 

@@ -106,15 +106,9 @@ pub(crate) async fn run(args: LoadArgs) -> Result<()> {
     for scenario in Scenario::chosen(&args.scenarios) {
         for connections in &args.timing.connections {
             let plan = args.plan(usize::from(*connections));
-            if scenario == Scenario::LargeTables {
-                let url = args.database.as_deref().ok_or("large-tables needs --database, Countersign's own")?;
-                for (name, outcome) in large_tables(&profile, url, args.rows, &plan).await? {
-                    report.add(&name, &plan, &outcome);
-                }
-            } else {
-                let outcome = measure(&profile, scenario, None, &plan).await?;
-                report.add(&scenario.name(), &plan, &outcome);
-            }
+            let measured = args.measure(&profile, scenario, &plan).await;
+            // The others can still be measured.
+            report.add(&scenario.name(), &plan, measured);
         }
     }
     report.write(&profile.name, args.json.as_deref())?;
@@ -122,6 +116,14 @@ pub(crate) async fn run(args: LoadArgs) -> Result<()> {
 }
 
 impl LoadArgs {
+    async fn measure(&self, profile: &Profile, scenario: Scenario, plan: &Plan) -> Result<Vec<(String, Outcome)>> {
+        if scenario != Scenario::LargeTables {
+            return Ok(vec![(scenario.name(), measure(profile, scenario, None, plan).await?)]);
+        }
+        let url = self.database.as_deref().ok_or("large-tables needs --database, Countersign's own")?;
+        large_tables(profile, url, self.rows, plan).await
+    }
+
     fn plan(&self, connections: usize) -> Plan {
         Plan {
             connections,

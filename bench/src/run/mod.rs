@@ -23,7 +23,7 @@ use crate::prepare::prepare;
 use crate::profile::Profile;
 use crate::report::say;
 use child::Child;
-use results::Results;
+use results::{Pair, Results};
 use workspace::Workspace;
 
 /// The arguments of `run`.
@@ -117,28 +117,45 @@ async fn measured(args: &RunArgs, workspace: &Workspace) -> Result<()> {
             if scenario == Scenario::LargeTables {
                 continue;
             }
-            let mut pair = None;
-            for _ in 0..args.rounds {
-                let of_floor = measure(&floor_profile, scenario, None, &floor_plan).await?;
-                let of_server = measure(&profile, scenario, None, &server_plan).await?;
-                results::add(&mut pair, of_server, of_floor)?;
-            }
-            results.scenario(scenario, server_plan.connections, pair);
+            let measured =
+                by_turns(args.rounds, scenario, (&profile, &server_plan), (&floor_profile, &floor_plan)).await;
+            results.scenario(scenario, server_plan.connections, measured);
         }
         for scenario in [Scenario::CredentialsOpaque, Scenario::Introspection] {
-            let alone = measure(&profile, scenario, None, &server_plan).await?;
-            let beside = Plan { logins_beside: LOGINS_BESIDE, ..server_plan.clone() };
-            let beside = measure(&profile, scenario, None, &beside).await?;
-            results.beside_logins(scenario, server_plan.connections, &alone, &beside);
+            let measured = beside_logins(&profile, scenario, &server_plan).await;
+            results.beside_logins(scenario, server_plan.connections, measured);
         }
         // Once is enough: the table stays full.
         if args.rows > 0 && Some(connections) == args.timing.connections.last() {
-            let outcomes = large_tables(&profile, &workspace.url("server")?, args.rows, &server_plan).await?;
-            results.large_tables(args.rows, server_plan.connections, &outcomes);
+            let measured = large_tables(&profile, &workspace.url("server")?, args.rows, &server_plan).await;
+            results.large_tables(args.rows, server_plan.connections, measured);
         }
     }
     results.write(args.json.as_deref())?;
     results.must_be_without_failures()
+}
+
+/// A scenario and its floor, by turns.
+async fn by_turns(
+    rounds: u32,
+    scenario: Scenario,
+    (server, server_plan): (&Profile, &Plan),
+    (floor, floor_plan): (&Profile, &Plan),
+) -> Result<Option<Pair>> {
+    let mut pair = None;
+    for _ in 0..rounds {
+        let of_floor = measure(floor, scenario, None, floor_plan).await?;
+        let of_server = measure(server, scenario, None, server_plan).await?;
+        results::add(&mut pair, of_server, of_floor)?;
+    }
+    Ok(pair)
+}
+
+/// A scenario alone, and while others sign in.
+async fn beside_logins(profile: &Profile, scenario: Scenario, plan: &Plan) -> Result<Pair> {
+    let alone = measure(profile, scenario, None, plan).await?;
+    let plan = Plan { logins_beside: LOGINS_BESIDE, ..plan.clone() };
+    Ok((alone, measure(profile, scenario, None, &plan).await?))
 }
 
 /// A running Countersign.

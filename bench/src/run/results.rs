@@ -97,9 +97,9 @@ impl Results {
         Self { heading, postgres: facts.postgres, lines: Vec::new(), others: Vec::new(), failures: Vec::new() }
     }
 
-    pub(super) fn scenario(&mut self, scenario: Scenario, connections: usize, pair: Option<Pair>) {
-        let Some((server, floor)) = pair else { return };
+    pub(super) fn scenario(&mut self, scenario: Scenario, connections: usize, pair: Result<Option<Pair>>) {
         let name = scenario.name();
+        let Some((server, floor)) = self.measured(&name, pair).flatten() else { return };
         self.note_failures(&name, &server);
         self.note_failures(&format!("floor of {name}"), &floor);
         let (server, floor) = (server.figures(), floor.figures());
@@ -108,6 +108,16 @@ impl Results {
         let goal = goal(scenario, self.postgres);
         let ratio_by_cpu = cpu(&floor) / cpu(&server).max(f64::MIN_POSITIVE);
         self.lines.push(Line { scenario: name, connections, ratio, goal, ratio_by_cpu, server, floor });
+    }
+
+    /// What was measured. What could not be is a failure, and the others can still be.
+    fn measured<T>(&mut self, what: &str, measured: Result<T>) -> Option<T> {
+        let failed = |error| {
+            let text = format!("{what}: {error}");
+            say(&format!("  {text}"));
+            self.failures.push(text);
+        };
+        measured.map_err(failed).ok()
     }
 
     fn note_failures(&mut self, what: &str, outcome: &Outcome) {
@@ -143,10 +153,12 @@ impl Results {
         }
     }
 
-    pub(super) fn beside_logins(&mut self, scenario: Scenario, connections: usize, alone: &Outcome, beside: &Outcome) {
+    pub(super) fn beside_logins(&mut self, scenario: Scenario, connections: usize, pair: Result<Pair>) {
+        let name = format!("{} beside logins", scenario.name());
+        let Some((alone, beside)) = self.measured(&name, pair) else { return };
+        self.note_failures(&name, &alone);
+        self.note_failures(&name, &beside);
         let name = scenario.name();
-        self.note_failures(&name, alone);
-        self.note_failures(&format!("{name} beside logins"), beside);
         let (alone, beside) = (alone.figures().p99_ms, beside.figures().p99_ms);
         let times = beside / alone.max(f64::MIN_POSITIVE);
         self.others.push(Other {
@@ -158,8 +170,9 @@ impl Results {
     }
 
     /// The first half of the outcomes with few tokens in the table, the second, in the same order, with many.
-    pub(super) fn large_tables(&mut self, rows: u64, connections: usize, outcomes: &[(String, Outcome)]) {
-        for (name, outcome) in outcomes {
+    pub(super) fn large_tables(&mut self, rows: u64, connections: usize, outcomes: Result<Vec<(String, Outcome)>>) {
+        let Some(outcomes) = self.measured("large-tables", outcomes) else { return };
+        for (name, outcome) in &outcomes {
             self.note_failures(name, outcome);
         }
         let (few, many) = outcomes.split_at(outcomes.len() / 2);
@@ -268,7 +281,7 @@ mod tests {
         let mut pair = None;
         add(&mut pair, outcome(60), outcome(100)).unwrap();
         add(&mut pair, outcome(80), outcome(100)).unwrap();
-        results.scenario(Scenario::Introspection, 32, pair);
+        results.scenario(Scenario::Introspection, 32, Ok(pair));
         assert!(results.text().contains("| introspection | 32 | 70.0 | 100 | 0.70 | ≥ 0.70 |"), "{}", results.text());
         results.must_be_without_failures().unwrap();
     }
@@ -284,8 +297,10 @@ mod tests {
         };
         let mut failed = outcome(1);
         failed.tally.failed("status 500");
-        results.scenario(Scenario::Jwks, 1, Some((failed, outcome(1))));
-        assert!(results.must_be_without_failures().unwrap_err().to_string().contains("status 500"));
+        results.scenario(Scenario::Jwks, 1, Ok(Some((failed, outcome(1)))));
+        results.scenario(Scenario::Code, 1, Err("no client".into()));
+        let told = results.must_be_without_failures().unwrap_err().to_string();
+        assert!(told.contains("status 500") && told.contains("code: no client"), "{told}");
     }
 
     #[test]
@@ -297,7 +312,7 @@ mod tests {
             others: Vec::new(),
             failures: Vec::new(),
         };
-        results.large_tables(5, 1, &[("a, few".into(), outcome(120)), ("a, many".into(), outcome(100))]);
+        results.large_tables(5, 1, Ok(vec![("a, few".into(), outcome(120)), ("a, many".into(), outcome(100))]));
         assert!(results.text().contains("1.20 × the time"), "{}", results.text());
     }
 }
