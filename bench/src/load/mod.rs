@@ -202,7 +202,7 @@ pub(crate) async fn measure(
     };
     let limit = plan.time + GRACE;
     let (joined, at_end) = tokio::join!(timeout(limit, all), measured);
-    joined.map_err(|_| format!("{}: no answer {} s after the end", scenario.name(), GRACE.as_secs()))??;
+    joined.map_err(|_| format!("no answer {} s after the end", GRACE.as_secs()))??;
     let after = at_end.unwrap_or_else(|| Look::now(plan));
     background.shutdown().await;
     Ok(Outcome {
@@ -273,7 +273,7 @@ impl Looping {
         while let Some(one) =
             timeout(Duration::from_mins(2), tasks.join_next()).await.map_err(|_| "setting up takes too long")?
         {
-            all.push(one?.map_err(|error| format!("{}: setting up: {error}", scenario.name()))?);
+            all.push(one?.map_err(|error| format!("setting up: {error}"))?);
         }
         Ok(all)
     }
