@@ -9,6 +9,7 @@ use super::{Failure, bundles};
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, Purpose, Settings, Tls, table};
 use crate::domain::secret::MasterKey;
+use crate::identity::hashing::Hashing;
 use crate::oauth::registry::Registry;
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::{Documents, bundle::Item};
@@ -131,7 +132,8 @@ impl Findings {
             empty.migrate().await?;
             empty
         };
-        let documents: Documents = server::documents(settings, store, &master.unwrap_or_else(MasterKey::generate));
+        let documents: Documents =
+            server::documents(settings, store, &master.unwrap_or_else(MasterKey::generate), Hashing::default());
         let options = Options { dry_run: true, ..Options::default() };
         let result = match documents.apply(items, options, Clock::default().now()).await {
             Ok(_) => Ok(()),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Failure, database};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::identity::hashing::Hashing;
 use crate::resources::patch::Method;
 use crate::resources::render::{self, Mount};
 use crate::resources::{Change, DocumentKind, Precondition, Problem};
@@ -23,7 +24,7 @@ impl Documents {
     ) -> Result<T, Failure> {
         let master = settings.obtain_master_key()?;
         database::with(settings, async |store| {
-            let inner = server::documents(settings, store.clone(), &master);
+            let inner = server::documents(settings, store.clone(), &master, Hashing::default());
             work(&Self { inner, clock: Clock::default() }).await
         })
         .await

@@ -4,19 +4,23 @@
 //! they are: `__sha256:` of client secrets and scrypt's `$s0$` of both. All of this is slow on purpose; callers run it off the
 //! async threads, through [`crate::identity`]'s bounded queue.
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, PasswordHasher, PasswordVerifier, Version};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use base64::{Engine, engine::general_purpose::STANDARD};
+use std::fmt;
 
-use super::secret::{Digest, Secret};
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::STANDARD_NO_PAD};
+
+use super::secret::{Digest, Secret, random};
 
 /// KiB of memory, passes and lanes of a new hash: OWASP Password Storage Cheat Sheet, argon2id.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// No stored hash may cost more than this to verify (KiB × passes), so that a document cannot stall the server.
-const MAX_COST: u64 = 4 * 1_048_576;
+/// No stored hash may cost more than this to verify (KiB × passes, about a second) or need more memory than this (KiB), so that a
+/// document cannot stall the server.
+const MAX_COST: u64 = 1_048_576;
+const MAX_MEMORY_KIB: u64 = 262_144;
 
 /// How a stored form answered a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +33,47 @@ pub enum Verified {
     No,
 }
 
+/// The memory that argon2id fills, kept for the next hash: allocated and freed each time it stays with the allocator, thread by
+/// thread, and adds up to gigabytes.
+#[derive(Default)]
+pub struct Memory(Vec<Block>);
+
+impl Memory {
+    /// Blocks of one KiB; what an unusual hash needs beyond ours is given back with the next.
+    fn blocks(&mut self, count: usize) -> &mut [Block] {
+        let kept = count.max(Params::new(MEMORY_KIB, PASSES, LANES, None).map_or(0, |params| params.block_count()));
+        self.0.resize(kept, Block::new());
+        self.0.shrink_to(kept);
+        &mut self.0[..count]
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory(…)")
+    }
+}
+
 /// An argon2id hash in PHC form. Takes about 17 ms and 19 MiB.
-pub fn hash(plain: &Secret) -> String {
-    let hashed = hasher().hash_password(plain.expose().as_bytes());
-    // Fails only for a password beyond 4 GiB; the answer then is a hash that nothing matches.
-    hashed.map_or_else(|_| "$argon2id$unusable".to_owned(), |hash| hash.to_string())
+pub fn hash(plain: &Secret, memory: &mut Memory) -> String {
+    let salt = random::<16>();
+    match Params::new(MEMORY_KIB, PASSES, LANES, None).map(|params| argon2id(plain, &salt, 32, params, memory)) {
+        Ok(Some(sum)) => format!(
+            "$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${}${}",
+            STANDARD_NO_PAD.encode(salt),
+            STANDARD_NO_PAD.encode(sum)
+        ),
+        // Fails only for a password beyond 4 GiB; the answer then is a hash that nothing matches.
+        _ => "$argon2id$unusable".to_owned(),
+    }
+}
+
+fn argon2id(plain: &Secret, salt: &[u8], length: usize, params: Params, memory: &mut Memory) -> Option<Vec<u8>> {
+    let mut sum = vec![0; length];
+    let blocks = memory.blocks(params.block_count());
+    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    hasher.hash_password_into_with_memory(plain.expose().as_bytes(), salt, &mut sum, blocks).ok()?;
+    Some(sum)
 }
 
 /// The text itself where it is a stored form already, to be kept word for word: `__sha256:` and 64 hex digits, `$s0$…`, or
@@ -61,38 +101,50 @@ pub fn fast_form(secret: &Secret) -> String {
     text
 }
 
+/// Compares a value with a fast stored form; `None` where the form is a slow one, or none.
+pub fn verify_fast(plain: &Secret, stored: &str) -> Option<bool> {
+    let sum = unhex(stored.strip_prefix("__sha256:")?);
+    Some(sum.is_some_and(|sum| Digest::of(plain.expose().as_bytes()).matches(&sum)))
+}
+
 /// Compares a value with a stored form; anything that is no stored form matches nothing.
-pub fn verify(plain: &Secret, stored: &str) -> Verified {
+pub fn verify(plain: &Secret, stored: &str, memory: &mut Memory) -> Verified {
     let outdated = |matches| if matches { Verified::Outdated } else { Verified::No };
-    if let Some(hex) = stored.strip_prefix("__sha256:") {
-        let matches = unhex(hex).is_some_and(|sum| Digest::of(plain.expose().as_bytes()).matches(&sum));
+    if let Some(matches) = verify_fast(plain, stored) {
         return if matches { Verified::Yes } else { Verified::No };
     }
     if let Some(scrypt) = Scrypt::parse(stored) {
         return outdated(scrypt.matches(plain));
     }
     let Ok(parsed) = PasswordHash::new(stored) else { return Verified::No };
-    if cost(&parsed).is_none_or(|cost| cost > MAX_COST)
-        || hasher().verify_password(plain.expose().as_bytes(), &parsed).is_err()
-    {
+    if !matches_argon2id(plain, &parsed, memory).unwrap_or(false) {
         return Verified::No;
     }
     if is_current(&parsed) { Verified::Yes } else { Verified::Outdated }
 }
 
-/// Takes as long as verifying a hash, for a name that nobody has, so that time does not tell (baseline: no enumeration).
-pub fn verify_nothing(plain: &Secret) {
-    let _ = hash(plain);
+fn matches_argon2id(plain: &Secret, hash: &PasswordHash, memory: &mut Memory) -> Option<bool> {
+    if hash.algorithm.as_str() != "argon2id"
+        || cost(hash).is_none_or(|cost| cost > MAX_COST)
+        || hash.version != Some(19)
+    {
+        return None;
+    }
+    let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
+    let sum = argon2id(plain, salt.as_ref(), expected.len(), Params::try_from(hash).ok()?, memory)?;
+    Some(verify_slices_are_equal(&sum, expected.as_bytes()).is_ok())
 }
 
-fn hasher() -> Argon2<'static> {
-    let params = argon2::Params::new(MEMORY_KIB, PASSES, LANES, None).unwrap_or_default();
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+/// Takes as long as verifying a hash, for a name that nobody has, so that time does not tell (baseline: no enumeration).
+pub fn verify_nothing(plain: &Secret, memory: &mut Memory) {
+    let _ = hash(plain, memory);
 }
 
 fn cost(hash: &PasswordHash) -> Option<u64> {
     let param = |name| hash.params.get_decimal(name).map(u64::from);
-    Some(param("m")? * param("t")?)
+    let memory = param("m")?;
+    // Beyond the bound on memory it is beyond any bound.
+    if memory > MAX_MEMORY_KIB { Some(u64::MAX) } else { Some(memory * param("t")?) }
 }
 
 fn is_current(hash: &PasswordHash) -> bool {
@@ -145,6 +197,15 @@ fn unhex(hex: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argon2::PasswordHasher;
+
+    fn verify(plain: &Secret, stored: &str) -> Verified {
+        super::verify(plain, stored, &mut Memory::default())
+    }
+
+    fn hash(plain: &Secret) -> String {
+        super::hash(plain, &mut Memory::default())
+    }
 
     #[test]
     fn the_forms_of_aidbox_verify() {

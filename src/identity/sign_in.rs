@@ -116,13 +116,14 @@ impl SignIn {
             return Ok(None);
         }
         let Some((user, stored)) = account.and_then(|account| Some((account.user, account.password?))) else {
-            self.hashing.run(move || password::verify_nothing(&plain)).await?;
+            self.hashing.run(move |memory| password::verify_nothing(&plain, memory)).await?;
             return Ok(None);
         };
         let compared = stored.clone();
-        let (verified, plain) = self.hashing.run(move || (password::verify(&plain, &compared), plain)).await?;
+        let (verified, plain) =
+            self.hashing.run(move |memory| (password::verify(&plain, &compared, memory), plain)).await?;
         if verified == Verified::Outdated || (verified == Verified::Yes && password::is_fast(&stored)) {
-            let new = self.hashing.run(move || password::hash(&plain)).await?;
+            let new = self.hashing.run(move |memory| password::hash(&plain, memory)).await?;
             self.store.upgrade_password(&user.id, &stored, &new).await?;
         }
         Ok((verified != Verified::No).then_some(user))

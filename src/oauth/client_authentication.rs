@@ -129,19 +129,28 @@ impl Provider {
     /// Whether the secret is the one of this stored form. A slow hash is computed once; that it fitted is then remembered
     /// under a key that only this process knows, together with the stored form, so that a changed secret is a new question.
     async fn secret_verifies(&self, client_id: &str, secret: &Secret, stored: &str) -> Result<bool, Internal> {
-        if password::is_fast(stored) {
-            return Ok(password::verify(secret, stored) == Verified::Yes);
+        if let Some(matches) = password::verify_fast(secret, stored) {
+            return Ok(matches);
         }
         let tag = self.secret_cache_key.tag(&[client_id.as_bytes(), stored.as_bytes(), secret.expose().as_bytes()]);
-        if self.verified_secrets.contains_key(&tag) {
-            return Ok(true);
-        }
         let (plain, form) = (secret.clone(), stored.to_owned());
-        let verified = self.hashing.run(move || password::verify(&plain, &form)).await? != Verified::No;
-        if verified {
-            self.verified_secrets.insert(tag, ()).await;
+        let verify = async {
+            match self.hashing.run(move |memory| password::verify(&plain, &form, memory)).await {
+                Ok(Verified::No) => Err(None),
+                Ok(Verified::Yes | Verified::Outdated) => Ok(()),
+                Err(internal) => Err(Some(internal)),
+            }
+        };
+        // Of many who come with the same secret at once, one hashes and the others wait for it.
+        match self.verified_secrets.try_get_with(tag, verify).await.map_err(Arc::try_unwrap) {
+            Ok(()) => Ok(true),
+            Err(Ok(None)) => Ok(false),
+            Err(Ok(Some(internal))) => Err(internal),
+            Err(Err(shared)) => match &*shared {
+                None => Ok(false),
+                Some(_) => Err(Internal::Busy),
+            },
         }
-        Ok(verified)
     }
 }
 

@@ -67,14 +67,14 @@ const VERIFIED_SECRETS: u64 = 20_000;
 
 impl Provider {
     /// A provider over an open, migrated store that has its keys; a master key that does not open them is an error. `own` are
-    /// clients that go with the settings and are no documents.
+    /// clients that go with the settings and are no documents; `hashing` is the process's one queue for slow hashes.
     pub async fn new(
         rules: Rules,
         store: Store,
         master: &MasterKey,
         own: Vec<crate::domain::client::Client>,
+        hashing: Hashing,
     ) -> Result<Self, Internal> {
-        let hashing = Hashing::default();
         let registry = Registry::new(store.clone(), master, own).await?;
         let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
         Ok(Self {

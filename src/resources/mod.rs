@@ -4,8 +4,6 @@
 //! [`secret_fields`] takes secrets out before anything else sees them. [`Documents`] has a verb per operation of the REST
 //! surface, whose HTTP is in [`crate::web`]; [`bundle`] reads files of them, [`apply`] makes a database equal to them.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
 
 pub mod apply;
@@ -26,12 +24,10 @@ mod write;
 pub use kind::DocumentKind;
 pub use outcome::{Issue, Outcome, Problem};
 pub use render::Mount;
-use secret_fields::Keeper;
+pub use secret_fields::Keeper;
 pub use write::{Effect, Written};
 
-use crate::domain::secret::SealingKey;
 use crate::domain::time::Timestamp;
-use crate::identity::hashing::Hashing;
 use crate::store::Store;
 pub use crate::store::documents::Row;
 
@@ -76,9 +72,9 @@ pub enum Change {
 
 impl Documents {
     /// The documents of a store. `http_redirects` permits plain-http redirect URIs beyond loopback; `bootstrap` is the id of the
-    /// settings' own client, which stands before a document of that id; `sealing` keeps what must be read again.
-    pub fn new(store: Store, http_redirects: bool, bootstrap: Option<String>, sealing: Arc<SealingKey>) -> Self {
-        Self { store, http_redirects, bootstrap, keeper: Keeper { hashing: Hashing::default(), sealing } }
+    /// settings' own client, which stands before a document of that id; `keeper` makes the stored forms of secrets.
+    pub fn new(store: Store, http_redirects: bool, bootstrap: Option<String>, keeper: Keeper) -> Self {
+        Self { store, http_redirects, bootstrap, keeper }
     }
 
     /// The store underneath.

@@ -88,9 +88,9 @@ impl Keeper {
             return Ok(form.to_owned());
         }
         let present = present.cloned();
-        let hashed = self.hashing.run(move || match present {
-            Some(form) if password::verify(&plain, &form) != Verified::No => form,
-            _ => password::hash(&plain),
+        let hashed = self.hashing.run(move |memory| match present {
+            Some(form) if password::verify(&plain, &form, memory) != Verified::No => form,
+            _ => password::hash(&plain, memory),
         });
         Ok(hashed.await?)
     }

@@ -120,11 +120,11 @@ fn page(settings: &Settings, store: &Store, issuer: &Issuer, items: &[Item]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::password::{Verified, verify};
+    use crate::domain::password::{Memory, Verified, verify};
 
     #[test]
     fn the_hash_of_the_demo_password_is_one_that_would_be_made_today() {
-        assert_eq!(verify(&Secret::new(PASSWORD.0), PASSWORD.1), Verified::Yes);
+        assert_eq!(verify(&Secret::new(PASSWORD.0), PASSWORD.1, &mut Memory::default()), Verified::Yes);
         assert_eq!(BUNDLE.matches(PASSWORD.0).count(), BUNDLE.matches("\n  password: ").count());
     }
 }

@@ -22,10 +22,11 @@ use crate::domain::password;
 use crate::domain::scope::ADMIN;
 use crate::domain::secret::{MasterKey, SealingKey};
 use crate::domain::time::Timestamp;
+use crate::identity::hashing::Hashing;
 use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
 use crate::oauth::{Provider, Rules};
 use crate::resources::apply::{ApplyError, Options};
-use crate::resources::{Documents, Effect, bundle};
+use crate::resources::{Documents, Effect, Keeper, bundle};
 use crate::store::{Location, Store};
 use crate::web;
 
@@ -88,10 +89,10 @@ pub fn location(settings: &Settings) -> Location {
 }
 
 /// The documents of a store, under the rules of the settings.
-pub fn documents(settings: &Settings, store: Store, master: &MasterKey) -> Documents {
-    let sealing = SealingKey::new(master, "secrets in documents");
+pub fn documents(settings: &Settings, store: Store, master: &MasterKey, hashing: Hashing) -> Documents {
+    let sealing = Arc::new(SealingKey::new(master, "secrets in documents"));
     let bootstrap = settings.admin_client_secret.as_ref().map(|_| settings.admin_client_id.clone());
-    Documents::new(store, settings.allow_http_redirects, bootstrap, Arc::new(sealing))
+    Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing })
 }
 
 impl Instance {
@@ -106,12 +107,13 @@ impl Instance {
 
         let store = Store::open(&location(&settings)).await?;
         store.migrate().await?;
-        let documents = documents(&settings, store.clone(), &master);
+        let hashing = Hashing::default();
+        let documents = documents(&settings, store.clone(), &master, hashing.clone());
         Keys::new(store.clone(), &master).ensure(&QUICK_ALGORITHMS, clock.now()).await?;
         let demo = fill(&settings, &documents, &store, &issuer, clock.now()).await?;
         let own =
             bootstrap(&settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
-        let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, own).await?;
+        let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, own, hashing).await?;
         provider.registry().complete_keys(clock.now());
         let reach = reach(&settings, &issuer);
         let app = web::App::new(
