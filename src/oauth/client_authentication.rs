@@ -133,6 +133,9 @@ impl Provider {
             return Ok(matches);
         }
         let tag = self.secret_cache_key.tag(&[client_id.as_bytes(), stored.as_bytes(), secret.expose().as_bytes()]);
+        if self.verified_secrets.contains_key(&tag) {
+            return Ok(true);
+        }
         let (plain, form) = (secret.clone(), stored.to_owned());
         let verify = async {
             match self.hashing.run(move |memory| password::verify(&plain, &form, memory)).await {

@@ -18,14 +18,14 @@ use crate::domain::time::Timestamp;
 /// and its user is active and the one it was made for. Expiry of the token in question is the caller's to compare.
 macro_rules! live {
     () => {
-        "(root.id IS NOT NULL AND root.family_ended_at IS NULL
+        "(CASE WHEN s.family = s.id THEN s.family_ended_at IS NULL ELSE root.id IS NOT NULL AND root.family_ended_at IS NULL END
           AND (NOT s.shared OR (login.id IS NOT NULL AND login.family_ended_at IS NULL))
           AND (s.user_id IS NULL OR (person.active AND person.epoch = s.user_epoch)))"
     };
 }
 macro_rules! live_joins {
     () => {
-        " LEFT JOIN session root ON root.id = s.family
+        " LEFT JOIN session root ON root.id = s.family AND s.family <> s.id
           LEFT JOIN session login ON login.id = s.parent AND s.shared
           LEFT JOIN document person ON person.kind = 'User' AND person.id = s.user_id AND person.deleted_at IS NULL "
     };
