@@ -15,8 +15,10 @@ use super::secret::{Digest, Secret};
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// No stored hash may cost more than this to verify (KiB × passes), so that a document cannot stall the server.
+/// No stored hash may cost more than this to verify (KiB × passes) or take more memory (KiB), so that a document cannot stall
+/// the server.
 const MAX_COST: u64 = 4 * 1_048_576;
+const MAX_MEMORY: u64 = 262_144;
 
 /// How a stored form answered a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +43,7 @@ pub fn hash(plain: &Secret) -> String {
 pub fn stored_form(text: &str) -> Option<&str> {
     let known = text.strip_prefix("__sha256:").is_some_and(|hex| unhex(hex).is_some())
         || Scrypt::parse(text).is_some()
-        || (text.starts_with("$argon2id$")
-            && PasswordHash::new(text).ok().and_then(|hash| cost(&hash)).is_some_and(|cost| cost <= MAX_COST));
+        || (text.starts_with("$argon2id$") && PasswordHash::new(text).is_ok_and(|hash| is_affordable(&hash)));
     known.then_some(text)
 }
 
@@ -72,9 +73,7 @@ pub fn verify(plain: &Secret, stored: &str) -> Verified {
         return outdated(scrypt.matches(plain));
     }
     let Ok(parsed) = PasswordHash::new(stored) else { return Verified::No };
-    if cost(&parsed).is_none_or(|cost| cost > MAX_COST)
-        || hasher().verify_password(plain.expose().as_bytes(), &parsed).is_err()
-    {
+    if !is_affordable(&parsed) || hasher().verify_password(plain.expose().as_bytes(), &parsed).is_err() {
         return Verified::No;
     }
     if is_current(&parsed) { Verified::Yes } else { Verified::Outdated }
@@ -90,9 +89,10 @@ fn hasher() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-fn cost(hash: &PasswordHash) -> Option<u64> {
+fn is_affordable(hash: &PasswordHash) -> bool {
     let param = |name| hash.params.get_decimal(name).map(u64::from);
-    Some(param("m")? * param("t")?)
+    let (Some(memory), Some(passes)) = (param("m"), param("t")) else { return false };
+    memory <= MAX_MEMORY && memory * passes <= MAX_COST
 }
 
 fn is_current(hash: &PasswordHash) -> bool {
@@ -171,9 +171,12 @@ mod tests {
 
     #[test]
     fn a_hash_that_would_stall_the_server_is_no_stored_form() {
-        let huge = "$argon2id$v=19$m=4194304,t=100,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        assert!(stored_form(huge).is_none());
-        assert_eq!(verify(&Secret::new("x"), huge), Verified::No);
+        for params in ["m=4194304,t=100", "m=4194304,t=1", "m=8,t=600000"] {
+            let huge =
+                format!("$argon2id$v=19${params},p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+            assert!(stored_form(&huge).is_none(), "{params}");
+            assert_eq!(verify(&Secret::new("x"), &huge), Verified::No);
+        }
         assert!(stored_form("$s0$ff0801$AAAA$AAAA").is_none());
         assert!(stored_form("plain").is_none() && stored_form("__sha256:xyz").is_none());
     }
