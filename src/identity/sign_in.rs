@@ -120,7 +120,16 @@ impl SignIn {
             return Ok(None);
         };
         let compared = stored.clone();
-        let (verified, plain) = self.hashing.run(move || (password::verify(&plain, &compared), plain)).await?;
+        let (verified, plain) = self
+            .hashing
+            .run(move || {
+                let verified = password::verify(&plain, &compared);
+                if password::is_fast(&compared) {
+                    password::verify_nothing(&plain);
+                }
+                (verified, plain)
+            })
+            .await?;
         if verified == Verified::Outdated || (verified == Verified::Yes && password::is_fast(&stored)) {
             let new = self.hashing.run(move || password::hash(&plain)).await?;
             self.store.upgrade_password(&user.id, &stored, &new).await?;
