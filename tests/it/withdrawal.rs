@@ -1,9 +1,11 @@
 //! Taking back what was given: a consent, an account, an application. What was issued under it ends, and does not come back.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Server, both};
+use crate::support::{Database, Server, both, read, request};
 
 async fn refresh(server: &Server, tokens: &Value) -> (StatusCode, Value) {
     let token = tokens["refresh_token"].as_str().unwrap();
@@ -84,5 +86,29 @@ both!(
             }
             ended(&server, &tokens).await;
         }
+    }
+);
+
+both!(
+    async fn what_is_withdrawn_while_more_is_consented_to_does_not_come_back(server: Server) {
+        server.web_app(json!({})).await;
+        server.alice().await;
+        let browser = server.browser();
+        server.sign_in_and_consent(&browser, &request(&[("scope", "openid email")])).await;
+        let path = format!("/Grant/{}", grant(&server).await);
+        let page = server.authorize(&browser, &request(&[("scope", "openid phone")])).await;
+        let store = &server.instance.store;
+        let mut row = store.document("Grant", &path[7..]).await.unwrap().unwrap();
+        let mut withdrawal = store.begin().await.unwrap();
+        let base = row.version;
+        (row.version, row.deleted_at) = (base + 1, Some(row.updated_at));
+        assert!(withdrawal.write_document(&row, base).await.unwrap());
+        let mut consent = std::pin::pin!(browser.consent(&page, "approve"));
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut consent).await;
+        assert!(early.is_err(), "it does not wait for the withdrawal: {early:?}");
+        withdrawal.commit().await.unwrap();
+        assert!(consent.await.returned().get("code").is_some());
+        let (_, after) = read(server.admin("GET", &path).send().await.unwrap()).await;
+        assert_eq!(after["provided-scope"], json!(["openid", "phone"]), "{after}");
     }
 );
