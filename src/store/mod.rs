@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use coalesce::Queue;
+use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -80,17 +81,20 @@ pub fn is_passing(error: &Error) -> bool {
         // PostgreSQL classes: 08 connection, 40 transaction rollback, 53 resources, 57 operator intervention. SQLite: 5 busy, 6 locked.
         Error::Database(error) => error.code().is_some_and(|code| {
             ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-                || matches!(&*code, "5" | "6" | "517")
+                || matches!(&*code, LOCK_TIMEOUT | "5" | "6" | "517")
         }),
         _ => false,
     }
 }
 
+/// PostgreSQL: somebody else holds a row for longer than we wait.
+const LOCK_TIMEOUT: &str = "55P03";
+
 /// Whether the database ended the transaction for the sake of another one, in a deadlock say: it had no effect and may be tried
 /// again (PostgreSQL class 40).
 pub fn was_rolled_back(error: &Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code.len() == 5 && code.starts_with("40"))
+    code.is_some_and(|code| code == LOCK_TIMEOUT || code.len() == 5 && code.starts_with("40"))
 }
 
 /// The open database. Clones share their connections and queues.
@@ -147,7 +151,10 @@ impl Store {
             // `run_direct`, because the future of `run` is not known to be `Send`.
             Db::Postgres(pool) => {
                 let mut connection = pool.acquire().await?;
+                // Another node's migrations may take their time.
+                connection.execute("SET lock_timeout = 0").await?;
                 sqlx::migrate!("migrations/postgres").run_direct(None, &mut *connection, false).await?;
+                connection.execute(WAIT_FOR_LOCKS).await?;
             }
             Db::Sqlite(sqlite) => {
                 let mut tx = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -270,6 +277,9 @@ impl Tx {
     }
 }
 
+/// A statement that nobody waits for any more must not wait on and take effect later, with a time that has passed.
+const WAIT_FOR_LOCKS: &str = "SET lock_timeout = '3s'";
+
 async fn open_postgres(url: &str) -> Result<PgPool> {
     let options = PgConnectOptions::from_str(url)?.application_name("countersign");
     PgPoolOptions::new()
@@ -277,6 +287,7 @@ async fn open_postgres(url: &str) -> Result<PgPool> {
         .acquire_timeout(Duration::from_secs(2))
         // A round trip before every statement cost a fifth of the reads; a stale connection shows as an error instead.
         .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(WAIT_FOR_LOCKS).await.map(drop) }))
         .connect_with(options)
         .await
 }

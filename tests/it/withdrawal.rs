@@ -112,3 +112,23 @@ both!(
         assert_eq!(after["provided-scope"], json!(["openid", "phone"]), "{after}");
     }
 );
+
+#[tokio::test]
+async fn a_row_that_somebody_holds_stops_its_own_request_and_no_other_and_is_as_it_was() {
+    let server = Server::start(Database::Postgres).await;
+    server.web_app(json!({})).await;
+    server.alice().await;
+    let (held, other) = (server.tokens("openid").await, server.client_tokens(&[]).await);
+    let mut holder = server.instance.store.begin().await.unwrap();
+    holder.end_what_was_consented("alice", "web-app", server.instance.clock.now()).await.unwrap();
+    let (waiting, seen) = tokio::join!(refresh(&server, &held), async {
+        server.is_active(other["access_token"].as_str().unwrap()).await
+    });
+    assert_eq!((waiting.0.as_u16(), seen), (503, true), "{waiting:?}");
+    drop(holder);
+    // What was given up took no effect later: this is the first use, and not a reuse that ends the family.
+    let (status, body) = refresh(&server, &held).await;
+    assert_eq!(status, 200, "{body}");
+    server.wait(60);
+    assert_eq!(refresh(&server, &body).await.0, 200);
+}
