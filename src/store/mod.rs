@@ -12,11 +12,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use coalesce::Queue;
-use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{Connection, Executor};
 use uuid::Uuid;
 
 /// Runs one statement on whichever database is open: `sql!(db, fetch_optional as Row, "text", binds…)` or
@@ -302,8 +302,16 @@ async fn open_sqlite_file(path: &Path) -> Result<Sqlite> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .optimize_on_close(true, None);
-    let writer =
-        SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options.clone()).await?;
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .test_before_acquire(false)
+        // A full disk ends a transaction without sqlx knowing, which then begins no other on this connection.
+        .before_acquire(|connection, _| {
+            let sound = !connection.is_in_transaction();
+            Box::pin(async move { Ok(sound) })
+        })
+        .connect_with(options.clone())
+        .await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(4)
         .test_before_acquire(false)
@@ -324,4 +332,27 @@ async fn open_sqlite_memory() -> Result<Sqlite> {
         .connect_with(options)
         .await?;
     Ok(Sqlite { writer: only.clone(), readers: only })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn writing_goes_on_after_sqlite_has_ended_a_transaction_by_itself() {
+        let folder = std::env::temp_dir().join(format!("countersign-{}", crate::clock::new_row_id()));
+        std::fs::create_dir(&folder).unwrap();
+        let store = Store::open(&Location::SqliteFile(folder.join("a.db"))).await.unwrap();
+        store.migrate().await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        // What SQLite does of itself where the disk is full.
+        sql!(tx.conn(), execute, "ROLLBACK").unwrap();
+        assert!(tx.commit().await.is_err());
+        let mut tx = store.begin().await.unwrap();
+        tx.touch_configuration().await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.configuration_version().await.unwrap(), 2);
+        store.close().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
