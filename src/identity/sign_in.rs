@@ -120,8 +120,16 @@ impl SignIn {
             return Ok(None);
         };
         let compared = stored.clone();
-        let (verified, plain) =
-            self.hashing.run(move |memory| (password::verify(&plain, &compared, memory), plain)).await?;
+        let (verified, plain) = self
+            .hashing
+            .run(move |memory| {
+                let verified = password::verify(&plain, &compared, memory);
+                if password::is_fast(&compared) {
+                    password::verify_nothing(&plain, memory);
+                }
+                (verified, plain)
+            })
+            .await?;
         if verified == Verified::Outdated || (verified == Verified::Yes && password::is_fast(&stored)) {
             let new = self.hashing.run(move |memory| password::hash(&plain, memory)).await?;
             self.store.upgrade_password(&user.id, &stored, &new).await?;

@@ -31,8 +31,9 @@ impl Basic {
             if text.len() > 4_096 || text.chars().any(char::is_control) {
                 return Err(malformed());
             }
-            let decoded = form_decode(id.as_bytes()).ok().zip(form_decode(secret.as_bytes()).ok());
-            let decoded = decoded.map(|(id, secret)| (id, Secret::new(secret)));
+            let decoded =
+                |half: &str| form_decode(half.as_bytes()).ok().filter(|half| !half.chars().any(char::is_control));
+            let decoded = decoded(id).zip(decoded(secret)).map(|(id, secret)| (id, Secret::new(secret)));
             Ok(Self { raw: (id.to_owned(), Secret::new(secret)), decoded })
         };
         Some(read())

@@ -17,7 +17,7 @@ use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::secret::MasterKey;
 use crate::domain::time::Timestamp;
-use crate::store::Store;
+use crate::store::{Error, Store};
 
 /// How long an answer about the version is good for, in milliseconds.
 const TRUSTED_FOR: u64 = 500;
@@ -39,6 +39,7 @@ struct Inner {
     ring: ArcSwap<KeyRing>,
     version: AtomicI64,
     checked_at: AtomicU64,
+    failed_at: AtomicU64,
     checking: Mutex<()>,
     complete: watch::Sender<bool>,
 }
@@ -57,6 +58,7 @@ impl Registry {
             ring: ArcSwap::from_pointee(ring),
             version: AtomicI64::new(version),
             checked_at: AtomicU64::new(monotonic_millis()),
+            failed_at: AtomicU64::new(0),
             checking: Mutex::new(()),
             complete: watch::Sender::new(true),
         })))
@@ -130,12 +132,19 @@ impl Registry {
         if is_fresh() {
             return Ok(());
         }
+        let waiting_since = monotonic_millis();
         let _one = inner.checking.lock().await;
         if is_fresh() {
             return Ok(());
         }
+        // Whoever waited while the database was tried in vain need not try it in turn, one after the other.
+        if inner.failed_at.load(Ordering::Acquire) > waiting_since {
+            return Err(Error::PoolTimedOut.into());
+        }
         let asked_at = monotonic_millis().max(1);
-        let version = inner.store.configuration_version().await?;
+        let version = inner.store.configuration_version().await.inspect_err(|_| {
+            inner.failed_at.store(monotonic_millis(), Ordering::Release);
+        })?;
         if inner.version.load(Ordering::Acquire) != version {
             inner.ring.store(Arc::new(inner.keys.load().await?));
             inner.version.store(version, Ordering::Release);

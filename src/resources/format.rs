@@ -12,7 +12,7 @@ use serde_saphyr::granit_parser::{Event, Parser};
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options, Spanned};
 
 /// How deep a document may nest.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 /// How many values it may hold.
 const MAX_NODES: usize = 200_000;
 
@@ -176,12 +176,12 @@ impl<'de> Visitor<'de> for Strict {
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+        self.visit_string(value.to_owned())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
+        without_nul(value).map(Value::String)
     }
 
     fn visit_none<E>(self) -> Result<Value, E> {
@@ -207,6 +207,7 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = members.next_key::<String>()? {
+            let key = without_nul(key)?;
             if object.contains_key(&key) {
                 return Err(A::Error::custom(format!("the key {key} occurs twice")));
             }
@@ -215,6 +216,11 @@ impl<'de> Visitor<'de> for Strict {
         }
         Ok(Value::Object(object))
     }
+}
+
+/// PostgreSQL keeps no text with U+0000 in it, and nobody means one.
+fn without_nul<E: serde::de::Error>(text: String) -> Result<String, E> {
+    if text.contains('\0') { Err(E::custom("a text has the character U+0000 in it")) } else { Ok(text) }
 }
 
 /// A value for the YAML writer.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::fields;
+use super::is_id;
 use super::outcome::Issue;
 use super::schema::{self, Field};
 use crate::domain::redirect_uri::RedirectUri;
@@ -160,6 +161,9 @@ fn grant(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
             }),
             Some(reference) if reference.get("resourceType").and_then(Value::as_str) != Some(kind) => {
                 issues.push(Issue::invalid(format!("Grant.{name}"), format!("must refer to a {kind}")));
+            }
+            Some(reference) if !reference.get("id").and_then(Value::as_str).is_some_and(is_id) => {
+                issues.push(Issue::invalid(format!("Grant.{name}.id"), format!("is no id of a {kind}")));
             }
             Some(_) => {}
         }

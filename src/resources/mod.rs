@@ -84,6 +84,9 @@ impl Documents {
 
     /// The document; 404 where there never was one, 410 where it was deleted.
     pub async fn read(&self, kind: DocumentKind, id: &str) -> Result<Row, Problem> {
+        if !is_id(id) {
+            return Err(Outcome::not_found(kind.name(), id).into());
+        }
         match self.store.document(kind.name(), id).await? {
             Some(row) if row.deleted_at.is_none() => Ok(row),
             row => Err(absent(kind, id, row.as_ref()).into()),

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::format::MAX_DEPTH;
 use super::kind::DocumentKind;
 use super::outcome::Outcome;
 use super::secret_fields::is_secret;
@@ -50,11 +51,12 @@ pub fn apply(kind: DocumentKind, mut document: Value, method: Method, change: Va
                 let one = json_patch::Patch(vec![operation.clone()]);
                 json_patch::patch(&mut document, &one)
                     .map_err(|error| Outcome::new(422, "invalid", format!("the patch does not apply: {error}")))?;
-                if size(&document) > MAX_VALUES {
+                // What nests deeper than what can be sent could be kept, but not be read again.
+                if depth(&document) > MAX_DEPTH || size(&document) > MAX_SIZE {
                     return Err(Outcome::new(
                         422,
                         "too-long",
-                        format!("the patch makes a document of more than {MAX_VALUES} values"),
+                        format!("the patch makes a document of more than {MAX_DEPTH} levels or {MAX_SIZE} bytes"),
                     ));
                 }
             }
@@ -63,14 +65,25 @@ pub fn apply(kind: DocumentKind, mut document: Value, method: Method, change: Va
     Ok(document)
 }
 
-/// No document has more values than this after a patch.
-const MAX_VALUES: usize = 100_000;
+/// No document is larger than this after a patch, about as large as one can be sent.
+const MAX_SIZE: usize = 4 * 1_024 * 1_024;
 
+/// About as many bytes as it takes to write the value.
 fn size(value: &Value) -> usize {
     match value {
-        Value::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Object(members) => 1 + members.values().map(size).sum::<usize>(),
-        _ => 1,
+        Value::Array(items) => 2 + items.iter().map(|item| 1 + size(item)).sum::<usize>(),
+        Value::Object(members) => 2 + members.iter().map(|(name, value)| name.len() + 4 + size(value)).sum::<usize>(),
+        Value::String(text) => 2 + text.len(),
+        _ => 4,
+    }
+}
+
+/// How deep the value nests. The steps of a patch are checked one by one, so that this cannot go far.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(|item| 1 + depth(item)).max().unwrap_or(0),
+        Value::Object(members) => members.values().map(|member| 1 + depth(member)).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -9,8 +9,10 @@ use crate::store::documents::{Filter, Order, Query};
 /// Results on a page where nobody says, and at the most.
 const DEFAULT_COUNT: i64 = 100;
 const MAX_COUNT: i64 = 1_000;
-/// A search has no more conditions than this.
+/// A search has no more conditions than this, sorts by no more fields, and names no more ids.
 const MAX_CONDITIONS: usize = 20;
+const MAX_ORDERS: usize = 10;
+const MAX_IDS: usize = 1_000;
 
 /// A search, read.
 #[derive(Clone, Debug)]
@@ -47,8 +49,15 @@ pub fn read(kind: DocumentKind, pairs: &[(String, String)]) -> Result<Search, Ou
             search.parameters.push((name.clone(), value.clone()));
         }
     }
-    if query.filters.len() > MAX_CONDITIONS {
-        return Err(Outcome::new(400, "invalid", format!("a search has at most {MAX_CONDITIONS} conditions")));
+    let ids = |filter: &Filter| if let Filter::Id(ids) = filter { ids.len() } else { 0 };
+    for (found, most, what) in [
+        (query.filters.len(), MAX_CONDITIONS, "conditions"),
+        (query.order.len(), MAX_ORDERS, "fields in _sort"),
+        (query.filters.iter().map(ids).sum(), MAX_IDS, "ids"),
+    ] {
+        if found > most {
+            return Err(Outcome::new(400, "invalid", format!("a search has at most {most} {what}")));
+        }
     }
     query.offset = (search.page - 1).saturating_mul(query.limit);
     search.query = query;

@@ -15,7 +15,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tower::ServiceExt;
@@ -23,7 +23,7 @@ use tower::ServiceExt;
 use crate::config::Tls;
 use crate::web::Peer;
 
-/// A client has so long to send its headers or finish its TLS handshake.
+/// A client has so long to make its first request, to send its headers or to finish its TLS handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// No more connections than this at once; the next ones wait in the system's queue.
 const CONNECTIONS: usize = 8_192;
@@ -67,7 +67,11 @@ pub(super) async fn serve(
     let graceful = Arc::new(GracefulShutdown::new());
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let permit = tokio::select! {
+            () = told(&mut stopped) => break,
+            permit = Arc::clone(&room).acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { break };
         let (stream, peer) = tokio::select! {
             () = told(&mut stopped) => break,
             accepted = listener.accept() => match accepted {
@@ -124,14 +128,26 @@ impl Connection {
         watcher: hyper_util::server::graceful::Watcher,
     ) {
         let (router, peer) = (self.router, Peer(self.peer.ip()));
+        let first = Arc::new(Notify::new());
+        let asked = Arc::clone(&first);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            asked.notify_one();
             let router = router.clone();
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             router.oneshot(request)
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection.into_owned()).await {
+        let mut connection = std::pin::pin!(watcher.watch(connection.into_owned()));
+        // Until hyper knows which HTTP is spoken it waits without an end, and on HTTP/2 for the first request too.
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            asked = tokio::time::timeout(PATIENCE, first.notified()) => match asked {
+                Ok(()) => connection.await,
+                Err(_) => return tracing::debug!("a connection without a request was closed"),
+            },
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "connection ended early");
         }
     }

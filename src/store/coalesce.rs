@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,6 +18,9 @@ const BATCH: usize = 256;
 const WAITING: usize = 4_096;
 /// How often a batch is tried again that the database rolled back because of another one.
 const TRIES: usize = 3;
+/// A batch takes no longer: a connection that has died without a word, or a row that somebody holds, must not keep everybody
+/// behind it waiting for ever.
+const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
 
 /// A queue of requests of one kind. Clones share it.
 pub(super) struct Queue<Q, A>(mpsc::Sender<Waiting<Q, A>>);
@@ -102,10 +106,17 @@ where
 {
     let mut tries = 1;
     loop {
-        let asked = tokio::spawn(ask(Arc::clone(questions))).await.unwrap_or(Err(Error::WorkerCrashed));
-        match asked {
+        let mut asked = tokio::spawn(ask(Arc::clone(questions)));
+        let answered = match tokio::time::timeout(PATIENCE, &mut asked).await {
+            Ok(answered) => answered.unwrap_or(Err(Error::WorkerCrashed)),
+            Err(_) => {
+                asked.abort();
+                Err(Error::PoolTimedOut)
+            }
+        };
+        match answered {
             Err(error) if tries < TRIES && was_rolled_back(&error) => tries += 1,
-            asked => return asked,
+            answered => return answered,
         }
     }
 }
@@ -155,6 +166,16 @@ mod tests {
             assert_eq!(task.await.unwrap().is_ok(), n != 7);
         }
         assert!(queue.ask(99).await.is_err());
+        assert_eq!(queue.ask(3).await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_never_ends_is_given_up_and_the_next_one_asked() {
+        let queue = Queue::new(|questions: Arc<[u32]>| async move {
+            if questions.contains(&7) { std::future::pending().await } else { Ok(questions.to_vec()) }
+        });
+        let stuck = queue.ask(7).await;
+        assert!(stuck.as_ref().is_err_and(is_passing), "{stuck:?}");
         assert_eq!(queue.ask(3).await.unwrap(), 3);
     }
 }

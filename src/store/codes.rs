@@ -214,7 +214,7 @@ async fn redeem_sqlite(tx: &mut Tx, r: &Redemption) -> Result<Option<Redeemed>> 
         concat!(
             "SELECT ",
             redeemed!(),
-            ", ($2 OR ($3 AND ' ' || c.scope || ' ' LIKE '% offline_access %')) AS refreshable
+            ", ($2 OR ($3 AND instr(' ' || c.scope || ' ', ' offline_access ') > 0)) AS refreshable
              FROM authorization_code c",
             joins!(),
             "WHERE c.id = $1"
@@ -345,7 +345,7 @@ async fn redeem_postgres(pool: &PgPool, redemptions: &[Redemption]) -> Result<Ve
              AND ((c.code_challenge = q.code_challenge) OR (q.code_challenge IS NULL AND c.code_challenge IS NULL))
              AND EXISTS (SELECT 1 FROM session login WHERE login.id = c.login_id AND login.family_ended_at IS NULL)
            RETURNING c.*, q.token_digest, q.token_expires_at, q.audience, q.refresh_digest, q.refresh_expires_at, q.refresh_limit,
-             q.now, (q.refresh_always OR (q.refresh_if_asked AND ' ' || c.scope || ' ' LIKE '% offline_access %')) AS refreshable),
+             q.now, (q.refresh_always OR (q.refresh_if_asked AND strpos(' ' || c.scope || ' ', ' offline_access ') > 0)) AS refreshable),
          found AS (
            SELECT ", redeemed!(), ", c.refreshable, c.token_digest, c.token_expires_at, c.audience, c.refresh_digest,
              c.refresh_expires_at, c.refresh_limit, c.now

@@ -16,6 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{Connection, Executor};
 use uuid::Uuid;
 
 /// Runs one statement on whichever database is open: `sql!(db, fetch_optional as Row, "text", binds…)` or
@@ -80,17 +81,20 @@ pub fn is_passing(error: &Error) -> bool {
         // PostgreSQL classes: 08 connection, 40 transaction rollback, 53 resources, 57 operator intervention. SQLite: 5 busy, 6 locked.
         Error::Database(error) => error.code().is_some_and(|code| {
             ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-                || matches!(&*code, "5" | "6" | "517")
+                || matches!(&*code, LOCK_TIMEOUT | "5" | "6" | "517")
         }),
         _ => false,
     }
 }
 
+/// PostgreSQL: somebody else holds a row for longer than we wait.
+const LOCK_TIMEOUT: &str = "55P03";
+
 /// Whether the database ended the transaction for the sake of another one, in a deadlock say: it had no effect and may be tried
 /// again (PostgreSQL class 40).
 pub fn was_rolled_back(error: &Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code.len() == 5 && code.starts_with("40"))
+    code.is_some_and(|code| code == LOCK_TIMEOUT || code.len() == 5 && code.starts_with("40"))
 }
 
 /// The open database. Clones share their connections and queues.
@@ -147,7 +151,10 @@ impl Store {
             // `run_direct`, because the future of `run` is not known to be `Send`.
             Db::Postgres(pool) => {
                 let mut connection = pool.acquire().await?;
+                // Another node's migrations may take their time.
+                connection.execute("SET lock_timeout = 0").await?;
                 sqlx::migrate!("migrations/postgres").run_direct(None, &mut *connection, false).await?;
+                connection.execute(SESSION[0]).await?;
             }
             Db::Sqlite(sqlite) => {
                 let mut tx = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -270,17 +277,24 @@ impl Tx {
     }
 }
 
-/// All that matters goes by primary keys, a few rows at a time. A plan made while a table was small would otherwise read it from end
-/// to end until its statistics catch up.
-const PLANS: [&str; 4] =
-    ["SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET jit = off"];
+/// What every connection to PostgreSQL begins with.
+const SESSION: [&str; 5] = [
+    // A statement that nobody waits for any more must not wait on and take effect later, with a time that has passed.
+    "SET lock_timeout = '3s'",
+    // All that matters goes by primary keys, a few rows at a time. A plan made while a table was small would otherwise read it from
+    // end to end until its statistics catch up.
+    "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET jit = off",
+];
 
 async fn open_postgres(url: &str) -> Result<PgPool> {
     let options = PgConnectOptions::from_str(url)?.application_name("countersign");
     PgPoolOptions::new()
         .after_connect(|connection, _| {
             Box::pin(async move {
-                for setting in PLANS {
+                for setting in SESSION {
                     // What another database of the same protocol does not know, it does not need.
                     let _ = sqlx::query(setting).execute(&mut *connection).await;
                 }
@@ -305,8 +319,16 @@ async fn open_sqlite_file(path: &Path) -> Result<Sqlite> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .optimize_on_close(true, None);
-    let writer =
-        SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options.clone()).await?;
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .test_before_acquire(false)
+        // A full disk ends a transaction without sqlx knowing, which then begins no other on this connection.
+        .before_acquire(|connection, _| {
+            let sound = !connection.is_in_transaction();
+            Box::pin(async move { Ok(sound) })
+        })
+        .connect_with(options.clone())
+        .await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(4)
         .test_before_acquire(false)
@@ -327,4 +349,27 @@ async fn open_sqlite_memory() -> Result<Sqlite> {
         .connect_with(options)
         .await?;
     Ok(Sqlite { writer: only.clone(), readers: only })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn writing_goes_on_after_sqlite_has_ended_a_transaction_by_itself() {
+        let folder = std::env::temp_dir().join(format!("countersign-{}", crate::clock::new_row_id()));
+        std::fs::create_dir(&folder).unwrap();
+        let store = Store::open(&Location::SqliteFile(folder.join("a.db"))).await.unwrap();
+        store.migrate().await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        // What SQLite does of itself where the disk is full.
+        sql!(tx.conn(), execute, "ROLLBACK").unwrap();
+        assert!(tx.commit().await.is_err());
+        let mut tx = store.begin().await.unwrap();
+        tx.touch_configuration().await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.configuration_version().await.unwrap(), 2);
+        store.close().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

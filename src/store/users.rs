@@ -3,8 +3,9 @@
 use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::types::Json;
+use uuid::Uuid;
 
-use super::{Result, Store, Tx};
+use super::{Db, Result, Store, Tx};
 use crate::domain::client::Client;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
@@ -128,14 +129,21 @@ impl Store {
     /// Remembers that the user consented to these scopes for this client, beside those consented to before.
     pub async fn remember_consent(&self, user_id: &str, client_id: &str, scope: &Scope, now: Timestamp) -> Result<()> {
         let mut tx = self.begin().await?;
-        tx.lock_configuration().await?;
-        let id = uuid::Builder::from_custom_bytes(consent_id(user_id, client_id)).into_uuid().to_string();
-        let existing = sql!(
-            tx.conn(),
-            fetch_optional as (Json<Value>, bool),
-            "SELECT body, deleted_at IS NULL FROM document WHERE kind = 'Grant' AND id = $1",
-            &id,
-        )?;
+        let id = uuid::Builder::from_custom_bytes(consent_id(user_id, client_id)).into_uuid();
+        tx.lock_consent(id).await?;
+        let id = id.to_string();
+        macro_rules! existing {
+            () => {
+                "SELECT body, deleted_at IS NULL FROM document WHERE kind = 'Grant' AND id = $1"
+            };
+        }
+        // Locked, so that what is withdrawn at this moment does not come back.
+        let existing: Option<(Json<Value>, bool)> = match tx.conn() {
+            Db::Postgres(db) => {
+                sqlx::query_as(concat!(existing!(), " FOR UPDATE")).bind(&id).fetch_optional(db).await?
+            }
+            Db::Sqlite(db) => sqlx::query_as(existing!()).bind(&id).fetch_optional(db).await?,
+        };
         let before = existing
             .as_ref()
             .filter(|(_, there)| *there)
@@ -184,6 +192,17 @@ fn consent_id(user_id: &str, client_id: &str) -> [u8; 16] {
 }
 
 impl Tx {
+    /// Waits until no other node is in a transaction that remembers a consent of this id: there may be no row to lock yet.
+    async fn lock_consent(&mut self, id: Uuid) -> Result<()> {
+        match self.conn() {
+            Db::Postgres(db) => {
+                let (key, _) = id.as_u64_pair();
+                sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(key.cast_signed()).execute(db).await.map(drop)
+            }
+            Db::Sqlite(_) => Ok(()),
+        }
+    }
+
     /// Whether any document is there yet.
     pub async fn has_documents(&mut self) -> Result<bool> {
         let found =

@@ -54,7 +54,7 @@ fn parts<'a>(browser: &'a str, form: Form<'a>, issued: &'a [u8; 8]) -> [&'a [u8]
 }
 
 /// What the browser itself says of where the form was. A program that says nothing has no cookies of a victim to abuse.
-fn from_our_pages(headers: &HeaderMap) -> bool {
+pub(crate) fn from_our_pages(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = text("sec-fetch-site") {
         return site == "same-origin";

@@ -32,8 +32,12 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", id = %id.0);
     let mut response = async {
-        let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
-        let known = host.or_else(|| header_host(request.headers())).is_some_and(|host| is_our_host(&app, &host));
+        // HTTP/2 says it elsewhere, and so does the absolute form, which overrules the header (RFC 9112 §3.2.2).
+        let authority = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        if let Some(host) = authority {
+            request.headers_mut().insert(HOST, host);
+        }
+        let known = header_host(request.headers()).is_some_and(|host| is_our_host(&app, &host));
         let probe = matches!(path.as_str(), "/healthz" | "/readyz" | "/health");
         let response = if known || probe {
             tokio::time::timeout(PATIENCE, next.run(request))

@@ -276,6 +276,8 @@ both!(
             (json!(false), "openid offline_access", false),
             (json!(null), "openid", false),
             (json!(null), "openid offline_access", true),
+            (json!(null), "openid offline-access offline", false),
+            (json!(null), "openid OFFLINE_ACCESS", false),
         ];
         for (setting, scope, expected) in cases {
             server.web_app(json!({"auth": {"authorization_code": {"refresh_token": setting}}})).await;

@@ -130,6 +130,18 @@ both!(
 );
 
 both!(
+    async fn an_encoded_control_character_is_no_credential_and_no_fault(server: Server) {
+        server.web_app(json!({})).await;
+        for credentials in ["a%00b:x", "%00:%00", "web-app:client-secret%00", "web-app%0a:client-secret"] {
+            let answer = with_headers(&server, &[&basic(credentials)], &FORM).await;
+            assert_refused(&answer, 401, "invalid_client", "unknown client or wrong client secret");
+            let rest = server.http.get(server.url("/Client")).header("authorization", basic(credentials));
+            assert_eq!(rest.send().await.unwrap().status(), 401, "{credentials}");
+        }
+    }
+);
+
+both!(
     async fn what_is_no_basic_header_is_no_client(server: Server) {
         server.web_app(json!({})).await;
         let long = basic(&format!("web-app:{}", "x".repeat(5_000)));

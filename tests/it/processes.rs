@@ -123,6 +123,22 @@ both_folders!(
     }
 );
 
+#[tokio::test]
+async fn a_connection_that_asks_for_nothing_is_closed() {
+    let (_process, service) = Folder::new(Database::Sqlite).await.serve(&[]);
+    let open = |text: &str| {
+        let mut stream = TcpStream::connect(service.address).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        stream
+    };
+    // The last two are the beginning and the whole of the preface of HTTP/2 (RFC 9113 §3.4).
+    let said = ["", "G", "GET / HTTP/1.1\r\nHost: ", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"];
+    for (mut stream, said) in said.map(|said| (open(said), said)) {
+        stream.read_to_end(&mut Vec::new()).unwrap_or_else(|error| panic!("{said:?} is still open: {error}"));
+    }
+}
+
 both_folders!(
     async fn a_request_that_does_not_end_holds_the_stop_for_the_grace_only(folder: Folder) {
         let (process, service) = folder.serve(&["--shutdown-grace", "1"]);

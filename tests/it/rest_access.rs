@@ -1,8 +1,11 @@
 //! Who may use the REST surface (interface §4, baseline 31 and 60): the bootstrap admin client, an admin client's document by
 //! Basic, Bearer tokens with the `admin` scope; everybody else 401 or 403, on every type, method and alias.
 
+use base64::{Engine, engine::general_purpose::STANDARD as B64};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{Database, Server, both, read};
 
@@ -245,6 +248,54 @@ both!(
             let request = browser.http.request(method.parse().unwrap(), server.url(path)).json(&json!({}));
             assert_eq!(request.send().await.unwrap().status(), 401, "{method} {path}");
         }
+    }
+);
+
+both!(
+    async fn a_password_that_a_browser_remembers_is_no_consent_to_what_another_site_asks(server: Server) {
+        let own = server.issuer().to_owned();
+        let create = |headers: &[(&str, &str)]| {
+            // What a page can send without being asked first: no content type, and the password the browser was told.
+            let request = server.admin("POST", "/User").body(json!({"id": "eve"}).to_string());
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send()
+        };
+        for header in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+        ] {
+            assert_eq!(create(&[header]).await.unwrap().status(), 403, "{header:?}");
+        }
+        assert_eq!(server.admin("GET", "/User/eve").send().await.unwrap().status(), 404);
+        let linked = server.admin("GET", "/User").header("sec-fetch-site", "cross-site").send().await.unwrap();
+        assert_eq!(linked.status(), 200, "a link changes nothing");
+        let status = create(&[("origin", &own), ("sec-fetch-site", "same-origin")]).await.unwrap().status();
+        assert_eq!(status, 201);
+    }
+);
+
+both!(
+    async fn our_own_origin_is_known_where_the_host_stands_in_the_target(server: Server) {
+        // As in HTTP/2, where there is no Host header (RFC 9113 §8.3.1); in HTTP/1.1 the target overrules it (RFC 9112 §3.2.2).
+        let issuer = server.issuer().to_owned();
+        let ask = async |target: &str, host: &str, origin: &str| {
+            let mut stream = TcpStream::connect(server.instance.address).await.unwrap();
+            let basic = B64.encode("root:secret");
+            let head = format!(
+                "PUT {target}/User/a HTTP/1.1\r\n{host}Origin: {origin}\r\nAuthorization: Basic {basic}\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer.split(' ').nth(1).unwrap().to_owned()
+        };
+        assert_eq!(ask(&issuer, "", "null").await, "403");
+        assert_eq!(ask(&issuer, "", "https://evil.example").await, "403");
+        assert_eq!(ask(&issuer, "", &issuer).await, "201");
+        assert_eq!(ask(&issuer, "Host: evil.example\r\n", &issuer).await, "200");
+        assert_eq!(ask("http://evil.example", "Host: localhost\r\n", "http://evil.example").await, "421");
     }
 );
 

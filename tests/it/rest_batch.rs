@@ -216,3 +216,17 @@ both!(
         assert_eq!((found["total"].as_i64(), names.len()), (Some(10), 1), "{names:?}");
     }
 );
+
+both!(
+    async fn what_is_no_bundle_is_refused_rather_than_done_as_an_empty_one(server: Server) {
+        let client = json!({"resourceType": "Client", "id": "a"});
+        for body in
+            [json!([client]), json!("x"), json!(null), json!({"entry": {"resource": client}}), json!({"entry": null})]
+        {
+            let (code, answer) = send(&server, "POST", "/", &body).await;
+            assert_eq!((code, &answer["resourceType"]), (400, &json!("OperationOutcome")), "{body}: {answer}");
+        }
+        assert_eq!(status(&server, "/Client/a").await, 404);
+        assert_eq!(send(&server, "POST", "/", json!({"resourceType": "Bundle", "type": "batch"})).await.0, 200);
+    }
+);

@@ -179,6 +179,28 @@ both!(
 );
 
 both!(
+    async fn a_patch_makes_nothing_that_could_not_be_sent_and_read_again(server: Server) {
+        server.put("/Client/a", json!({"description": "x".repeat(1_000_000), "details": {}})).await;
+        let nested = (0..20).fold(json!(1), |value, _| json!({"a": value}));
+        let into = |copies: usize| format!("/details{}", "/a".repeat(copies));
+        let deeper = json!([{"op": "add", "path": "/details", "value": nested},
+                            {"op": "copy", "from": "/details", "path": into(20)},
+                            {"op": "copy", "from": "/details", "path": into(40)},
+                            {"op": "copy", "from": "/details", "path": into(80)}]);
+        let copy = |n: usize| json!({"op": "copy", "from": "/description", "path": format!("/details/{n}")});
+        let larger = Value::Array((0..10).map(copy).collect());
+        for patch in [deeper, larger] {
+            let (status, outcome) = send(&server, "PATCH", "/Client/a", &patch).await;
+            assert_eq!((status, &outcome["issue"][0]["code"]), (422, &json!("too-long")), "{outcome}");
+        }
+        let (status, still) = get(&server, "/Client/a").await;
+        assert_eq!((status, &still["details"]), (200, &json!({})));
+        let (status, _) = send(&server, "PATCH", "/Client/a", json!([{"op": "remove", "path": "/description"}])).await;
+        assert_eq!(status, 200);
+    }
+);
+
+both!(
     async fn signing_keys_show_their_public_part_and_cannot_be_written(server: Server) {
         let (status, found) = get(&server, "/SigningKey").await;
         assert_eq!((status, &found["total"]), (200, &json!(3)));

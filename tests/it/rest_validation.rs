@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Database, Server, both, issues, send};
+use crate::support::{Database, Server, both, issues, read, send};
 
 async fn get(server: &Server, path: &str) -> (u16, Value) {
     send(server, "GET", path, Value::Null).await
@@ -209,5 +209,44 @@ both!(
         }
         send(&server, "DELETE", "/User/alice", json!(null)).await;
         assert_eq!(get(&server, &format!("/Grant/{}", stored["id"].as_str().unwrap())).await.0, 410);
+    }
+);
+
+both!(
+    async fn a_text_with_nul_is_refused_and_a_path_with_it_names_nothing(server: Server) {
+        let text = |name: &str, value: &str| format!("{{\"{name}\": {value}}}");
+        for (content_type, body) in [
+            ("application/json", text("displayName", "\"a\\u0000\"")),
+            ("application/json", text("userName", "\"a\\u0000\"")),
+            ("application/json", text("data", "{\"a\\u0000\": 1}")),
+            ("application/json", text("data", "[[\"\\u0000\"]]")),
+            ("text/yaml", "displayName: \"a\\0\"".to_owned()),
+        ] {
+            let request = server.admin("PUT", "/User/nul").header("content-type", content_type).body(body.clone());
+            let (status, outcome) = read(request.send().await.unwrap()).await;
+            assert_eq!(status, 400, "{body}: {outcome}");
+            assert!(issues(&outcome)[0].1.contains("U+0000"), "{body}: {outcome}");
+        }
+        for path in
+            ["/User/nul", "/User/%00", "/Client/a%00b", "/Grant/%00/_history/1", "/Session/%00", "/SigningKey/%00"]
+        {
+            assert_eq!(get(&server, path).await.0, 404, "{path}");
+        }
+    }
+);
+
+both!(
+    async fn a_grant_refers_to_what_may_be_an_id(server: Server) {
+        for id in [json!(""), json!("a/b"), json!("a b"), json!("ä"), json!("x".repeat(129)), json!("x".repeat(9_000))]
+        {
+            for name in ["user", "client"] {
+                let mut grant = json!({"user": {"resourceType": "User", "id": "a"}, "client": {"resourceType": "Client", "id": "a"}});
+                grant[name]["id"] = id.clone();
+                let (status, outcome) = send(&server, "PUT", "/Grant/g", grant).await;
+                let at = &issues(&outcome)[0].0;
+                assert_eq!((status, at.starts_with(&format!("Grant.{name}"))), (422, true), "{id}: {outcome}");
+            }
+        }
+        assert_eq!(get(&server, "/Grant/g").await.0, 404);
     }
 );

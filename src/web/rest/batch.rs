@@ -40,7 +40,11 @@ async fn answer(app: &App, asked: &Asked) -> Result<Reply, Problem> {
     if !matches!(kind.as_str(), "transaction" | "batch") {
         return Err(Outcome::new(422, "invalid", "Bundle.type must be transaction or batch").into());
     }
-    let entries = document.get("entry").and_then(Value::as_array).cloned().unwrap_or_default();
+    let entries = match document.get("entry") {
+        None if document.is_object() => Vec::new(),
+        Some(Value::Array(entries)) => entries.clone(),
+        _ => return Err(Outcome::new(400, "invalid", "POST / takes a Bundle, whose entry is an array").into()),
+    };
     let changes: Vec<Result<Wanted, Outcome>> =
         entries.iter().enumerate().map(|(index, entry)| read(index, entry)).collect();
     let together = write(app, changes.iter().cloned().collect::<Result<Vec<_>, _>>()).await;
