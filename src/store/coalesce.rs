@@ -107,12 +107,11 @@ where
     let mut tries = 1;
     loop {
         let mut asked = tokio::spawn(ask(Arc::clone(questions)));
-        let answered = match tokio::time::timeout(PATIENCE, &mut asked).await {
-            Ok(answered) => answered.unwrap_or(Err(Error::WorkerCrashed)),
-            Err(_) => {
-                asked.abort();
-                Err(Error::PoolTimedOut)
-            }
+        let answered = if let Ok(answered) = tokio::time::timeout(PATIENCE, &mut asked).await {
+            answered.unwrap_or(Err(Error::WorkerCrashed))
+        } else {
+            asked.abort();
+            Err(Error::PoolTimedOut)
         };
         match answered {
             Err(error) if tries < TRIES && was_rolled_back(&error) => tries += 1,

@@ -357,7 +357,7 @@ mod tests {
 
     #[tokio::test]
     async fn writing_goes_on_after_sqlite_has_ended_a_transaction_by_itself() {
-        let folder = std::env::temp_dir().join(format!("countersign-{}", crate::clock::new_row_id()));
+        let folder = std::env::temp_dir().join(format!("countersign-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&folder).unwrap();
         let store = Store::open(&Location::SqliteFile(folder.join("a.db"))).await.unwrap();
         store.migrate().await.unwrap();

@@ -39,7 +39,10 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         }
         let known = header_host(request.headers()).is_some_and(|host| is_our_host(&app, &host));
         let probe = matches!(path.as_str(), "/healthz" | "/readyz" | "/health");
-        let response = if known || probe {
+        let response = if request.headers().get_all(HOST).iter().nth(1).is_some() {
+            // RFC 9112 §3.2: which of the two would count?
+            StatusCode::BAD_REQUEST.into_response()
+        } else if known || probe {
             tokio::time::timeout(PATIENCE, next.run(request))
                 .await
                 .unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())

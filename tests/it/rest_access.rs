@@ -296,6 +296,7 @@ both!(
         assert_eq!(ask(&issuer, "", &issuer).await, "201");
         assert_eq!(ask(&issuer, "Host: evil.example\r\n", &issuer).await, "200");
         assert_eq!(ask("http://evil.example", "Host: localhost\r\n", "http://evil.example").await, "421");
+        assert_eq!(ask("", "Host: localhost\r\nHost: evil.example\r\n", "http://evil.example").await, "400");
     }
 );
 
