@@ -170,7 +170,7 @@ impl SignIn {
 }
 
 /// One IPv4 address, or the /64 that one IPv6 household has.
-fn network(address: IpAddr) -> Vec<u8> {
+pub(crate) fn network(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets()[..8].to_vec(),

@@ -1,6 +1,8 @@
 //! How a client proves itself at the token, introspection and revocation endpoints (RFC 6749 §2.3).
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -10,6 +12,7 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
 use crate::domain::password::{self, Verified};
 use crate::domain::secret::Secret;
+use crate::identity::sign_in::network;
 
 /// What an `Authorization: Basic` header holds. RFC 6749 §2.3.1 has both halves percent-encoded; many clients send them as they
 /// are, so both readings are kept.
@@ -47,6 +50,9 @@ impl Basic {
     }
 }
 
+/// Wrong secrets for a client from one network in a quarter of an hour, after which it waits.
+const WRONG_SECRETS: u32 = 50;
+
 /// A client that has proven itself as far as it can.
 #[derive(Clone, Debug)]
 pub struct Proven {
@@ -68,13 +74,14 @@ impl Provider {
         &self,
         basic: Option<&Basic>,
         params: &Params,
+        address: IpAddr,
         flow: Option<GrantType>,
     ) -> Result<Proven, Failure> {
         let presented = presented(basic, params)?;
         let mut outcome = Err(unproven().into());
         for (id, secret) in &presented.candidates {
             if let Some(client) = self.registry.client(id).await? {
-                outcome = self.prove(client, secret, presented.method, flow).await;
+                outcome = self.prove(client, secret, presented.method, address, flow).await;
                 if outcome.is_ok() {
                     break;
                 }
@@ -88,6 +95,7 @@ impl Provider {
         client: Arc<Client>,
         secret: &Secret,
         method: &str,
+        address: IpAddr,
         flow: Option<GrantType>,
     ) -> Result<Proven, Failure> {
         if !client.active {
@@ -119,24 +127,46 @@ impl Provider {
                 .into()),
             };
         }
-        if self.secret_verifies(&client.id, secret, stored).await? {
+        if self.secret_verifies(&client.id, secret, stored, address).await? {
             Ok(Proven { client, with_secret: true })
         } else {
-            tracing::warn!(event = "client_authentication_failed", client = %client.id, "wrong client secret");
+            tracing::warn!(event = "client_authentication_failed", client = %client.id, %address, "wrong client secret");
             Err(unproven().into())
         }
     }
 
     /// Whether the secret is the one of this stored form. A slow hash is computed once; that it fitted is then remembered
     /// under a key that only this process knows, together with the stored form, so that a changed secret is a new question.
-    async fn secret_verifies(&self, client_id: &str, secret: &Secret, stored: &str) -> Result<bool, Internal> {
-        if let Some(matches) = password::verify_fast(secret, stored) {
-            return Ok(matches);
-        }
+    async fn secret_verifies(
+        &self,
+        client_id: &str,
+        secret: &Secret,
+        stored: &str,
+        address: IpAddr,
+    ) -> Result<bool, Failure> {
         let tag = self.secret_cache_key.tag(&[client_id.as_bytes(), stored.as_bytes(), secret.expose().as_bytes()]);
         if self.verified_secrets.contains_key(&tag) {
             return Ok(true);
         }
+        // RFC 6749 §2.3.1: guessing is slowed down. Counted on each node, for the client as tried from one network, so that
+        // nobody keeps a client from its tokens but a neighbour.
+        let guesses = self.secret_cache_key.tag(&[client_id.as_bytes(), &network(address)]);
+        if self.wrong_secrets.get(&guesses).is_some_and(|wrong| wrong.load(Ordering::Relaxed) >= WRONG_SECRETS) {
+            let mut refused = Refused::invalid_client("too many wrong secrets for this client; try again later");
+            refused.retry_after = Some(60);
+            return Err(refused.into());
+        }
+        let verified = match password::verify_fast(secret, stored) {
+            Some(matches) => matches,
+            None => self.slow_hash_verifies(tag, secret, stored).await?,
+        };
+        if !verified {
+            self.wrong_secrets.get_with(guesses, Arc::default).fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(verified)
+    }
+
+    async fn slow_hash_verifies(&self, tag: [u8; 32], secret: &Secret, stored: &str) -> Result<bool, Internal> {
         let (plain, form) = (secret.clone(), stored.to_owned());
         let verify = async {
             match self.hashing.run(move |memory| password::verify(&plain, &form, memory)).await {

@@ -1,5 +1,7 @@
 //! Token introspection (RFC 7662): what a resource server may learn of a token.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value, json};
 
 use super::access_token::AccessToken;
@@ -17,10 +19,11 @@ impl Provider {
         &self,
         basic: Option<&Basic>,
         params: &Params,
+        address: IpAddr,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
         params.refuse_repeated()?;
-        let Proven { client, with_secret } = self.authenticate_client(basic, params, None).await?;
+        let Proven { client, with_secret } = self.authenticate_client(basic, params, address, None).await?;
         if !with_secret {
             // RFC 7662 §2.1: the endpoint must be protected; a public client has nothing to prove itself with.
             return Err(Refused::new(ErrorCode::InvalidClient, "introspection needs a client with a secret").into());

@@ -7,6 +7,8 @@
 //! code that a specification names, or our own fault.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use crate::domain::internal::Internal;
 use crate::domain::secret::{MacKey, MasterKey};
@@ -60,6 +62,7 @@ pub struct Provider {
     refresh_key: MacKey,
     secret_cache_key: MacKey,
     verified_secrets: moka::future::Cache<[u8; 32], ()>,
+    wrong_secrets: moka::sync::Cache<[u8; 32], Arc<AtomicU32>>,
 }
 
 /// How many verified client secrets are remembered at the most.
@@ -87,6 +90,10 @@ impl Provider {
             refresh_key: master.mac_key("refresh token succession"),
             secret_cache_key: MacKey::ephemeral(),
             verified_secrets: moka::future::Cache::new(VERIFIED_SECRETS),
+            wrong_secrets: moka::sync::Cache::builder()
+                .max_capacity(VERIFIED_SECRETS)
+                .time_to_live(Duration::from_mins(15))
+                .build(),
         })
     }
 

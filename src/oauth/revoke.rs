@@ -1,19 +1,27 @@
 //! Token revocation (RFC 7009), and closing the session of a token, which is Aidbox's `DELETE /Session`.
 
+use std::net::IpAddr;
+
 use super::access_token::AccessToken;
 use super::client_authentication::Basic;
 use super::{Failure, Params, Provider};
 use crate::domain::bearer::{Bearer, Kind};
+use crate::domain::client::GrantType;
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 
 impl Provider {
     /// Answers `POST /oauth2/revoke`. RFC 7009 §2.2: a token that is unknown, already dead or another client's changes
     /// nothing, and is no error either. A refresh token takes its whole family along; an access token goes alone (§2.1).
-    pub async fn revoke(&self, basic: Option<&Basic>, params: &Params, now: Timestamp) -> Result<(), Failure> {
+    pub async fn revoke(
+        &self,
+        basic: Option<&Basic>,
+        params: &Params,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         params.refuse_repeated()?;
-        let proven =
-            self.authenticate_client(basic, params, Some(crate::domain::client::GrantType::AuthorizationCode)).await?;
+        let proven = self.authenticate_client(basic, params, address, Some(GrantType::AuthorizationCode)).await?;
         let text = params.required("token")?;
         if let Some(bearer) = Bearer::parse(Kind::RefreshToken, text) {
             if let Some(found) = self.store.session(bearer.id()).await? {

@@ -78,10 +78,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub fn is_passing(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
-        // PostgreSQL classes: 08 connection, 40 transaction rollback, 53 resources, 57 operator intervention. SQLite: 5 busy, 6 locked.
+        // PostgreSQL classes: 08 connection, 25 a standby that cannot write, 40 transaction rollback, 53 resources, 57 operator
+        // intervention. SQLite: busy, locked.
         Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-                || matches!(&*code, LOCK_TIMEOUT | "5" | "6" | "517")
+            ["08", "25", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+                || matches!(&*code, LOCK_TIMEOUT | "5" | "6" | "261" | "517" | "773")
         }),
         _ => false,
     }

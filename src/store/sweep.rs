@@ -65,12 +65,18 @@ impl Store {
             now,
             batch,
         )?;
-        removed += sql!(
+        let keys = sql!(
             self.writer(),
             execute,
             "DELETE FROM signing_key WHERE verifies_until IS NOT NULL AND verifies_until <= $1",
             now,
         )?;
-        Ok(removed)
+        if keys > 0 {
+            // Every node stops publishing them.
+            let mut tx = self.begin().await?;
+            tx.touch_configuration().await?;
+            tx.commit().await?;
+        }
+        Ok(removed + keys)
     }
 }

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 
 use super::body::{basic, bearer};
+use super::client_address::ClientAddress;
 use super::csrf::from_our_pages;
 use super::{App, protocol_error, rest};
 use crate::domain::client::Client;
@@ -51,13 +52,14 @@ async fn by_token(app: &App, text: &str) -> Result<Administrator, Response> {
     Ok(Administrator { name })
 }
 
-async fn by_basic(app: &App, parts: &Parts) -> Result<Administrator, Response> {
+async fn by_basic(app: &App, parts: &mut Parts) -> Result<Administrator, Response> {
     let Ok(Some(basic)) = basic(&parts.headers) else { return Err(unauthorized()) };
     // A browser that was once told the password sends it along with whatever another site has it send.
     if !parts.method.is_safe() && !from_our_pages(&parts.headers) {
         return Err(rest::outcome(&Outcome::new(403, "forbidden", "Forbidden: the request comes from another site")));
     }
-    let proven = match app.provider.authenticate_client(Some(&basic), &Params::default(), None).await {
+    let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(parts, app).await;
+    let proven = match app.provider.authenticate_client(Some(&basic), &Params::default(), address, None).await {
         Ok(proven) => proven,
         Err(Failure::Refused(_)) => return Err(unauthorized()),
         Err(Failure::Internal(internal)) => return Err(protocol_error::internal_error(&internal)),

@@ -6,15 +6,21 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, basic};
+use super::client_address::ClientAddress;
 use super::{App, protocol_error};
 
 /// Answers an introspection request.
-pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, Body(params): Body) -> Response {
+pub(crate) async fn post(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    Body(params): Body,
+) -> Response {
     let basic = match basic(&headers) {
         Ok(basic) => basic,
         Err(why) => return protocol_error::failed(&headers, why.into()),
     };
-    match app.provider.introspect(basic.as_ref(), &params, app.clock.now()).await {
+    match app.provider.introspect(basic.as_ref(), &params, address, app.clock.now()).await {
         Ok(answer) => Json(answer).into_response(),
         Err(failure) => protocol_error::failed(&headers, failure),
     }

@@ -5,15 +5,21 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, basic};
+use super::client_address::ClientAddress;
 use super::{App, cors, protocol_error};
 
 /// Answers a revocation request; 200 without a body, whatever there was to revoke.
-pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, Body(params): Body) -> Response {
+pub(crate) async fn post(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    Body(params): Body,
+) -> Response {
     let basic = match basic(&headers) {
         Ok(basic) => basic,
         Err(why) => return protocol_error::failed(&headers, why.into()),
     };
-    let response = match app.provider.revoke(basic.as_ref(), &params, app.clock.now()).await {
+    let response = match app.provider.revoke(basic.as_ref(), &params, address, app.clock.now()).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(failure) => protocol_error::failed(&headers, failure),
     };

@@ -303,3 +303,35 @@ both!(
         assert!(found.get("secret").is_none(), "{found}");
     }
 );
+
+// RFC 6749 §2.3.1: the endpoint must be protected against guessing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_cannot_be_guessed_without_end_and_nobody_elsewhere_notices() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        let server =
+            Server::start_with(database, |settings| settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()])
+                .await;
+        server.web_app(json!({})).await;
+        let ask = async |secret: &str, address: &str| {
+            let request = server.http.post(server.url("/oauth2/token")).basic_auth("web-app", Some(secret));
+            let response = request
+                .header("x-forwarded-for", address)
+                .form(&[("grant_type", "client_credentials")])
+                .send()
+                .await
+                .unwrap();
+            (response.status().as_u16(), response.headers().contains_key("retry-after"))
+        };
+        // Seen before, so that it is remembered.
+        assert_eq!(ask("client-secret", "198.51.100.7").await, (200, false));
+        for guess in 0..50 {
+            assert_eq!(ask(&format!("guess-{guess}"), "203.0.113.5").await, (401, false), "{guess}");
+        }
+        assert_eq!(ask("guess", "203.0.113.5").await, (401, true));
+        assert_eq!(ask("guess", "203.0.113.6").await, (401, false));
+        assert_eq!(ask("client-secret", "203.0.113.5").await, (200, false), "who is known is let in");
+        server.patch("/Client/web-app", json!({"secret": "another-secret"})).await;
+        assert_eq!(ask("another-secret", "203.0.113.5").await, (401, true), "the right one is no exception");
+        assert_eq!(ask("another-secret", "203.0.113.6").await, (200, false));
+    }
+}

@@ -182,3 +182,15 @@ both!(
         assert_eq!(server.admin("GET", &format!("/Session/{id}")).send().await.unwrap().status(), 200);
     }
 );
+
+both!(
+    async fn a_scope_that_was_taken_away_since_the_code_was_issued_is_in_no_token(server: Server) {
+        server.web_app(json!({"scope": ["openid", "reports"]})).await;
+        server.alice().await;
+        let code = server.code("openid reports").await;
+        server.patch("/Client/web-app", json!({"scope": ["openid"]})).await;
+        let tokens = server.redeemed(&code).await;
+        assert_eq!(tokens["scope"], "openid");
+        assert_eq!(server.introspect(text(&tokens, "access_token")).await["scope"], "openid");
+    }
+);

@@ -1,7 +1,7 @@
 //! The authorization code grant's second half (RFC 6749 §4.1.3): a code becomes tokens.
 
+use super::TokenRequest;
 use super::issue::{Minting, TokenResponse, opaque_token};
-use super::{TokenRequest, scope_for_user};
 use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
@@ -67,14 +67,15 @@ impl Provider {
             updated_at: person_updated_at.unwrap_or_default(),
             body: person.0,
         };
-        let scope = Scope::from_words(code.scope.split(' ').filter(|word| !word.is_empty()));
+        let granted = Scope::from_words(code.scope.split(' ').filter(|word| !word.is_empty()));
+        let scope = self.still_allowed(client, Some(&user), &granted, id).await?;
         tracing::info!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, user = %user.id, session = %id);
         let minting = Minting {
             client,
             grant: GRANT,
             user: Some(&user),
             id,
-            scope: &scope_for_user(&user, &scope),
+            scope: &scope,
             audience: &audience,
             auth_time: Some(code.auth_time),
             issued_at: now,

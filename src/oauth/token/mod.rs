@@ -10,9 +10,12 @@ mod refresh_token;
 
 use std::net::IpAddr;
 
+use uuid::Uuid;
+
 use super::client_authentication::{Basic, Proven};
 use super::{ErrorCode, Failure, Params, Provider, Refused};
 use crate::domain::client::{Client, GrantType};
+use crate::domain::internal::Internal;
 use crate::domain::scope::{ADMIN, OFFLINE_ACCESS, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
@@ -48,9 +51,26 @@ impl Provider {
         }
     }
 
+    /// What is left of a granted scope. Client or user may have less than when it was granted; whoever looks at the token must see
+    /// that too.
+    async fn still_allowed(
+        &self,
+        client: &Client,
+        user: Option<&User>,
+        granted: &Scope,
+        session: Uuid,
+    ) -> Result<Scope, Internal> {
+        let allowed = allowed_scope(client, granted);
+        let allowed = user.map_or_else(|| allowed.clone(), |user| scope_for_user(user, &allowed));
+        if allowed != *granted {
+            self.store.narrow_token(session, &allowed.to_string()).await?;
+        }
+        Ok(allowed)
+    }
+
     /// The client of a request, proven, for a grant that its document lists.
     async fn client_for(&self, request: &TokenRequest<'_>, grant: GrantType) -> Result<Proven, Failure> {
-        let proven = self.authenticate_client(request.basic, request.params, Some(grant)).await?;
+        let proven = self.authenticate_client(request.basic, request.params, request.address, Some(grant)).await?;
         if proven.client.allows(grant) {
             return Ok(proven);
         }

@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use super::issue::{Minting, TokenResponse};
-use super::{TokenRequest, allowed_scope, requested_scope, scope_for_user};
+use super::{TokenRequest, requested_scope};
 use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
@@ -21,8 +21,9 @@ use crate::store::sessions::{Found, Session};
 
 impl Provider {
     pub(super) async fn refresh_token(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
-        let proven =
-            self.authenticate_client(request.basic, request.params, Some(GrantType::AuthorizationCode)).await?;
+        let proven = self
+            .authenticate_client(request.basic, request.params, request.address, Some(GrantType::AuthorizationCode))
+            .await?;
         let (client, now) = (&*proven.client, request.now);
         let presented = request.params.required("refresh_token")?;
         let presented = Bearer::parse(Kind::RefreshToken, presented).ok_or_else(no_such_token)?;
@@ -118,13 +119,7 @@ impl Provider {
             updated_at: person_updated_at.unwrap_or_default(),
             body: body.0,
         });
-        let granted = words(&session.scope);
-        let scope = allowed_scope(client, &granted);
-        let scope = user.as_ref().map_or_else(|| scope.clone(), |user| scope_for_user(user, &scope));
-        if scope != granted {
-            // Client or user may have less than when this was granted; whoever looks at the token must see that too.
-            self.store.narrow_token(session.id, &scope.to_string()).await?;
-        }
+        let scope = self.still_allowed(client, user.as_ref(), &words(&session.scope), session.id).await?;
         let audience: Vec<String> = words(&session.audience).words().map(str::to_owned).collect();
         let minting = Minting {
             client,
