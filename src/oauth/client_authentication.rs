@@ -51,7 +51,7 @@ impl Basic {
 }
 
 /// Wrong secrets for a client from one network in a quarter of an hour, after which it waits.
-const WRONG_SECRETS: u32 = 50;
+const WRONG_SECRETS: u32 = 300;
 
 /// A client that has proven itself as far as it can.
 #[derive(Clone, Debug)]
@@ -135,8 +135,8 @@ impl Provider {
         }
     }
 
-    /// Whether the secret is the one of this stored form. A slow hash is computed once; that it fitted is then remembered
-    /// under a key that only this process knows, together with the stored form, so that a changed secret is a new question.
+    /// Whether the secret is the one of this stored form. It is looked into once; that it fitted is then remembered under a key that
+    /// only this process knows, together with the stored form, so that a changed secret is a new question.
     async fn secret_verifies(
         &self,
         client_id: &str,
@@ -160,7 +160,9 @@ impl Provider {
             Some(matches) => matches,
             None => self.slow_hash_verifies(tag, secret, stored).await?,
         };
-        if !verified {
+        if verified {
+            self.verified_secrets.insert(tag, ()).await;
+        } else {
             self.wrong_secrets.get_with(guesses, Arc::default).fetch_add(1, Ordering::Relaxed);
         }
         Ok(verified)
