@@ -1,4 +1,5 @@
-# A PostgreSQL server for the tests: that of TEST_DATABASE_URL, or a throwaway one in a temporary folder that is gone at exit.
+# A PostgreSQL server for the tests: that of TEST_DATABASE_URL, or a throwaway one in a temporary folder that is gone at exit. Tests
+# that mistreat a server start their own, with the programs in POSTGRES_BIN.
 
 # shellcheck source=scripts/lib/packages.sh
 source scripts/lib/packages.sh
@@ -8,16 +9,22 @@ postgres_bin=
 postgres_as=()
 
 postgres_provide() {
+  if ! postgres_find; then
+    packages_provide "PostgreSQL" postgresql || packages_unpack "PostgreSQL" postgresql || true
+    postgres_find || fail "PostgreSQL is not installed, and could neither be installed nor unpacked" \
+      "Install it: apt-get install postgresql"
+  fi
+  export POSTGRES_BIN=$postgres_bin
+  case "$postgres_bin" in
+    "$packages_tree"/*)
+      POSTGRES_LIBRARIES=$(packages_libraries)
+      export POSTGRES_LIBRARIES
+      ;;
+  esac
   if [ -n "${TEST_DATABASE_URL:-}" ]; then
     say "PostgreSQL: the server of TEST_DATABASE_URL"
     export TEST_DATABASE_URL
     return
-  fi
-  if ! postgres_find; then
-    packages_provide "PostgreSQL" postgresql || packages_unpack "PostgreSQL" postgresql || true
-    postgres_find || fail "PostgreSQL is not installed, and could neither be installed nor unpacked" \
-      "Install it (apt-get install postgresql), or name a server whose role may create databases:" \
-      "TEST_DATABASE_URL=postgres://user:password@host/postgres scripts/test"
   fi
   postgres_start
 }
@@ -87,9 +94,8 @@ postgres_stop() {
 
 # postgres_run PROGRAM ARGUMENT…: as the server's user, from a folder which that user can read.
 postgres_run() {
-  local program=$1 libraries=
+  local program=$1 libraries=${POSTGRES_LIBRARIES:-}
   shift
-  case "$postgres_bin" in "$packages_tree"/*) libraries=$(packages_libraries) ;; esac
   (
     cd "$postgres_folder" || exit
     quietly "${postgres_as[@]}" env LC_ALL=C ${libraries:+LD_LIBRARY_PATH="$libraries"} "$postgres_bin/$program" "$@"

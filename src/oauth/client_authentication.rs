@@ -148,9 +148,9 @@ impl Provider {
         if self.verified_secrets.contains_key(&tag) {
             return Ok(true);
         }
-        // RFC 6749 §2.3.1: guessing is slowed down. Counted on each node, for the client as tried from one network, so that
-        // nobody keeps a client from its tokens but a neighbour.
-        let guesses = self.secret_cache_key.tag(&[client_id.as_bytes(), &network(address)]);
+        // RFC 6749 §2.3.1: guessing is slowed down. Counted on each node, for this secret as tried from one network, so that nobody
+        // keeps a client from its tokens but a neighbour, and a new secret starts anew.
+        let guesses = self.secret_cache_key.tag(&[client_id.as_bytes(), stored.as_bytes(), &network(address)]);
         if self.wrong_secrets.get(&guesses).is_some_and(|wrong| wrong.load(Ordering::Relaxed) >= WRONG_SECRETS) {
             let mut refused = Refused::invalid_client("too many wrong secrets for this client; try again later");
             refused.retry_after = Some(60);

@@ -99,7 +99,7 @@ impl Keys {
         if made.is_empty() {
             return Ok(());
         }
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_patiently().await?;
         tx.lock_configuration().await?;
         let present = tx.signing_keys().await?;
         for key in made.iter().filter(|key| missing(&present, &key.alg)) {
@@ -121,7 +121,7 @@ impl Keys {
         for alg in algorithms {
             made.push(self.generate(alg, now, signs_from).await?);
         }
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_patiently().await?;
         tx.lock_configuration().await?;
         let longest = tx.longest_access_token().await?.max(longest_token).max(ID_TOKEN_LIFE);
         for key in &made {
@@ -139,7 +139,7 @@ impl Keys {
             None => return Ok(false),
             Some(key) => vec![self.generate(&key.alg, now, now).await?],
         };
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_patiently().await?;
         tx.lock_configuration().await?;
         let deleted = tx.delete_signing_key(kid).await?;
         let rest = tx.signing_keys().await?;

@@ -23,6 +23,8 @@ use crate::store::{Error, Store};
 const TRUSTED_FOR: u64 = 500;
 /// Between two tries to make the first keys.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a comparison may take, waiting for somebody else's included.
+const PATIENCE: Duration = Duration::from_millis(1_700);
 /// How many clients are remembered at the most.
 const CLIENTS: u64 = 20_000;
 
@@ -132,6 +134,12 @@ impl Registry {
         if is_fresh() {
             return Ok(());
         }
+        // While the database is away nobody waits for the tries of all who came before as well.
+        tokio::time::timeout(PATIENCE, self.compare(is_fresh)).await.unwrap_or(Err(Error::PoolTimedOut.into()))
+    }
+
+    async fn compare(&self, is_fresh: impl Fn() -> bool) -> Result<(), Internal> {
+        let inner = &*self.0;
         let waiting_since = monotonic_millis();
         let _one = inner.checking.lock().await;
         if is_fresh() {

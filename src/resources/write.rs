@@ -299,7 +299,7 @@ impl Documents {
             return Ok(Wrote::All);
         }
         order.sort_by(|a, b| (a.kind, &a.written.row.id, a.base).cmp(&(b.kind, &b.written.row.id, b.base)));
-        let mut tx = self.store().begin().await?;
+        let mut tx = self.store().begin_patiently().await?;
         for one in &order {
             let Written { row, effect, .. } = &one.written;
             if !tx.write_document(row, one.base).await? {

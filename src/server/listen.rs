@@ -1,5 +1,6 @@
-//! Connections, driven with limits of our own: a deadline for headers, bounds on HTTP/2, and an orderly end.
+//! Connections, driven with limits of our own: deadlines for whoever is slow, bounds on what one may hold, and an orderly end.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +24,20 @@ use tower::ServiceExt;
 use crate::config::Tls;
 use crate::web::Peer;
 
-/// A client has so long to make its first request, to send its headers or to finish its TLS handshake.
+/// A client has so long to make its first request, to send its headers, to finish its TLS handshake, or to take what we send.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// No more connections than this at once; the next ones wait in the system's queue.
+/// No more connections than this at once; the next ones are refused.
 const CONNECTIONS: usize = 8_192;
+/// File descriptors that are not for clients: the database's connections, files, the listener.
+const RESERVED: usize = 128;
+/// Headers of a request are no longer than this.
+const HEADERS: u16 = 32 * 1_024;
+/// What an HTTP/2 connection may send before we have read it: a body of a protocol request, and some of those together.
+const STREAM_WINDOW: u32 = 64 * 1_024;
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
+/// Said to a connection too many.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// Reads certificate and key, where there are any.
 pub(super) fn tls(files: Option<&Tls>) -> Result<Option<TlsAcceptor>, String> {
@@ -55,23 +66,25 @@ pub(super) async fn serve(
     grace: Duration,
 ) {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_headers(100);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_headers(100)
+        .max_buf_size(usize::from(HEADERS));
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)
-        .max_header_list_size(32 * 1_024)
+        .max_header_list_size(u32::from(HEADERS))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(PATIENCE);
     let builder = Arc::new(builder);
     let graceful = Arc::new(GracefulShutdown::new());
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let room = Arc::new(Semaphore::new(connections()));
     loop {
-        let permit = tokio::select! {
-            () = told(&mut stopped) => break,
-            permit = Arc::clone(&room).acquire_owned() => permit,
-        };
-        let Ok(permit) = permit else { break };
         let (stream, peer) = tokio::select! {
             () = told(&mut stopped) => break,
             accepted = listener.accept() => match accepted {
@@ -84,11 +97,17 @@ pub(super) async fn serve(
                 }
             },
         };
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            refuse(stream, tls.is_some());
+            continue;
+        };
         let connection = Connection { builder: Arc::clone(&builder), router: router.clone(), peer };
         let (tls, watcher) = (tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _permit = permit;
             let _ = stream.set_nodelay(true);
+            #[cfg(target_os = "linux")]
+            let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, PATIENCE.as_millis().try_into().unwrap_or(0));
             match tls {
                 None => connection.drive(stream, watcher).await,
                 Some(tls) => connection.secure(stream, &tls, watcher).await,
@@ -99,6 +118,27 @@ pub(super) async fn serve(
     let Some(graceful) = Arc::into_inner(graceful) else { return };
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still in flight when the shutdown grace ended");
+    }
+}
+
+/// As many as the process may have files open, less what it needs itself.
+fn connections() -> usize {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut files = getrlimit(Resource::Nofile);
+    // The lower limit is there for programs that cannot handle many.
+    let raised = rustix::process::Rlimit { current: files.maximum, ..files };
+    if setrlimit(Resource::Nofile, raised).is_ok() {
+        files = raised;
+    }
+    let files = files.current.and_then(|files| usize::try_from(files).ok());
+    files.map_or(CONNECTIONS, |files| files.saturating_sub(RESERVED).clamp(RESERVED, CONNECTIONS))
+}
+
+/// Ends a connection for which there is no room, without waiting for anything.
+fn refuse(stream: TcpStream, tls: bool) {
+    tracing::debug!("a connection too many");
+    if let (false, Ok(mut stream)) = (tls, stream.into_std()) {
+        let _ = stream.write(FULL);
     }
 }
 

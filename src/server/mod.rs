@@ -9,6 +9,7 @@ mod sweeper;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -27,10 +28,31 @@ use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
 use crate::oauth::{Provider, Rules};
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::{Documents, Effect, Keeper, bundle};
-use crate::store::{Location, Store};
+use crate::store::{Location, Store, is_passing};
 use crate::web;
 
 pub use demo::Demo;
+
+/// How often a step of the start is tried, and what lies between.
+const TRIES: usize = 5;
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Tries again what may pass: nodes that start together hold locks for longer than a request would wait.
+macro_rules! patiently {
+    ($attempt:expr) => {{
+        let mut tries = 1;
+        loop {
+            match $attempt.map_err(StartError::from) {
+                Err(error) if tries < TRIES && error.is_passing() => {
+                    tracing::warn!(%error, "the start has to wait");
+                    tokio::time::sleep(PAUSE).await;
+                    tries += 1;
+                }
+                done => break done?,
+            }
+        }
+    }};
+}
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -105,12 +127,13 @@ impl Instance {
         let issuer = settings.issuer_at(address.port());
         let master = settings.obtain_master_key()?;
 
-        let store = Store::open(&location(&settings)).await?;
-        store.migrate().await?;
+        let store = patiently!(Store::open(&location(&settings)).await);
+        patiently!(store.migrate().await);
         let hashing = Hashing::default();
         let documents = documents(&settings, store.clone(), &master, hashing.clone());
-        Keys::new(store.clone(), &master).ensure(&QUICK_ALGORITHMS, clock.now()).await?;
-        let demo = fill(&settings, &documents, &store, &issuer, clock.now()).await?;
+        let keys = Keys::new(store.clone(), &master);
+        patiently!(keys.ensure(&QUICK_ALGORITHMS, clock.now()).await);
+        let demo = patiently!(fill(&settings, &documents, &store, &issuer, clock.now()).await);
         let own =
             bootstrap(&settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
         let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, own, hashing).await?;
@@ -138,6 +161,16 @@ impl Instance {
         let _ = self.serving.await;
         let _ = self.sweeping.await;
         self.store.close().await;
+    }
+}
+
+impl StartError {
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Database(error) => is_passing(error),
+            Self::Internal(Internal::Failed(error)) => error.downcast_ref().is_some_and(is_passing),
+            _ => false,
+        }
     }
 }
 

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::{Error, Result, is_passing, was_rolled_back};
 
 /// No more requests than this share a statement.
 const BATCH: usize = 256;
-/// No more than this wait in a queue; the next ones wait to get in.
+/// No more than this wait in a queue; the next ones are told to come back.
 const WAITING: usize = 4_096;
+/// Nobody waits longer, also not for the batches before his own.
+const ANSWER: Duration = Duration::from_millis(1_700);
 /// How often a batch is tried again that the database rolled back because of another one.
 const TRIES: usize = 3;
 /// A batch takes no longer: a connection that has died without a word, or a row that somebody holds, must not keep everybody
@@ -53,11 +56,11 @@ impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Queue<Q, A> {
         Self(sender)
     }
 
-    /// Waits for the answer to one question.
+    /// Waits for the answer to one question. Without one in time nobody knows whether what was asked for has happened or will.
     pub(super) async fn ask(&self, question: Q) -> Result<A> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Waiting { question, answer }).await.map_err(|_| Error::PoolClosed)?;
-        answered.await.map_err(|_| Error::WorkerCrashed)?
+        self.0.try_send(Waiting { question, answer }).map_err(|_| Error::PoolTimedOut)?;
+        timeout(ANSWER, answered).await.map_err(|_| Error::PoolTimedOut)?.map_err(|_| Error::WorkerCrashed)?
     }
 }
 

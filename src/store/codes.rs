@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sqlx::FromRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
 use super::coalesce::Queue;
+use super::postgres::{Lender, Postgres};
 use super::sessions::{FOREVER, Session, insert_columns};
 use super::{Db, Pools, Result, Store, Tx};
 use crate::domain::secret::Digest;
@@ -151,9 +152,9 @@ pub(super) fn inserting(db: &Pools) -> Queue<Code, ()> {
         let db = db.clone();
         async move {
             match &db {
-                Db::Postgres(pool) => insert_postgres(pool, &codes).await?,
+                Db::Postgres(postgres) => insert_postgres(postgres.swift(), &codes).await?,
                 Db::Sqlite(_) => {
-                    let mut tx = db.begin().await?;
+                    let mut tx = db.begin(Postgres::swift).await?;
                     for code in &*codes {
                         tx.insert_code(code).await?;
                     }
@@ -172,9 +173,9 @@ pub(super) fn redeeming(db: &Pools) -> Queue<Redemption, Option<Redeemed>> {
         let db = db.clone();
         async move {
             match &db {
-                Db::Postgres(pool) => redeem_postgres(pool, &redemptions).await,
+                Db::Postgres(postgres) => redeem_postgres(postgres.swift(), &redemptions).await,
                 Db::Sqlite(_) => {
-                    let mut tx = db.begin().await?;
+                    let mut tx = db.begin(Postgres::swift).await?;
                     let mut redeemed = Vec::with_capacity(redemptions.len());
                     for redemption in &*redemptions {
                         redeemed.push(redeem_sqlite(&mut tx, redemption).await?);
@@ -289,13 +290,13 @@ impl Tx {
     }
 }
 
-async fn insert_postgres(pool: &PgPool, codes: &[Code]) -> Result<()> {
+async fn insert_postgres(lender: Lender<'_>, codes: &[Code]) -> Result<()> {
     macro_rules! column {
         ($c:ident => $value:expr) => {
             codes.iter().map(|$c| $value).collect::<Vec<_>>()
         };
     }
-    sqlx::query(concat!(
+    let insert = sqlx::query(concat!(
         insert_code!(),
         "SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::bool[], $7::text[], $8::text[],
            $9::bigint[], $10::uuid[], $11::bool[], $12::text[], $13::bool[], $14::text[], $15::bigint[], $16::bigint[])"
@@ -315,21 +316,19 @@ async fn insert_postgres(pool: &PgPool, codes: &[Code]) -> Result<()> {
     .bind(column!(c => c.id_token))
     .bind(column!(c => c.nonce.as_deref()))
     .bind(column!(c => c.auth_time))
-    .bind(column!(c => c.expires_at))
-    .execute(pool)
-    .await
-    .map(drop)
+    .bind(column!(c => c.expires_at));
+    lent!(lender, loan => insert.execute(loan.ask())).map(drop)
 }
 
 /// One statement for all. Rows are locked in the order of their ids, so that the batches of several nodes wait for each other rather
 /// than deadlock; of two requests for one code, in one batch or in two, one finds it unclaimed.
-async fn redeem_postgres(pool: &PgPool, redemptions: &[Redemption]) -> Result<Vec<Option<Redeemed>>> {
+async fn redeem_postgres(lender: Lender<'_>, redemptions: &[Redemption]) -> Result<Vec<Option<Redeemed>>> {
     macro_rules! column {
         ($r:ident => $value:expr) => {
             redemptions.iter().map(|$r| $value).collect::<Vec<_>>()
         };
     }
-    let rows: Vec<Redeemed> = sqlx::query_as(concat!(
+    let query = sqlx::query_as(concat!(
         "WITH q AS (
            SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
              $9::bigint[], $10::text[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bool[], $15::bool[], $16::bigint[])
@@ -374,9 +373,8 @@ async fn redeem_postgres(pool: &PgPool, redemptions: &[Redemption]) -> Result<Ve
     .bind(column!(r => r.refresh_always))
     .bind(column!(r => r.refresh_if_asked))
     .bind(column!(r => r.now))
-    .bind(FOREVER)
-    .fetch_all(pool)
-    .await?;
+    .bind(FOREVER);
+    let rows: Vec<Redeemed> = lent!(lender, loan => query.fetch_all(loan.ask()))?;
     let mut redeemed: HashMap<Option<Uuid>, Redeemed> =
         rows.into_iter().map(|row| (row.code.session_id, row)).collect();
     Ok(redemptions.iter().map(|r| redeemed.remove(&Some(r.session_id))).collect())

@@ -84,21 +84,24 @@ impl Store {
         );
         // Every value is bound; the text has placeholders, column names and numbers alone.
         macro_rules! run {
-            ($pool:expr) => {{
-                let mut rows = sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(page));
-                let mut total = sqlx::query_as::<_, (i64,)>(sqlx::AssertSqlSafe(count));
+            ($rows:ident, $total:ident => $fetched:expr) => {{
+                let mut $rows = sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(page));
+                let mut $total = sqlx::query_as::<_, (i64,)>(sqlx::AssertSqlSafe(count));
                 for value in &statement.binds {
-                    rows = rows.bind(value);
+                    $rows = $rows.bind(value);
                 }
                 for value in &statement.binds[..statement.condition_binds] {
-                    total = total.bind(value);
+                    $total = $total.bind(value);
                 }
-                (rows.fetch_all($pool).await?, total.fetch_one($pool).await?.0)
+                $fetched
             }};
         }
-        Ok(match self.reader() {
-            Db::Postgres(pool) => run!(pool),
-            Db::Sqlite(pool) => run!(pool),
+        Ok(match self.patient_reader() {
+            Db::Postgres(db) => run!(rows, total => (
+                lent!(db, loan => rows.fetch_all(loan.ask()))?,
+                lent!(db, loan => total.fetch_one(loan.ask()))?.0,
+            )),
+            Db::Sqlite(pool) => run!(rows, total => (rows.fetch_all(pool).await?, total.fetch_one(pool).await?.0)),
         })
     }
 
@@ -106,13 +109,13 @@ impl Store {
     pub async fn all_documents(&self, kind: &str) -> Result<Vec<Row>> {
         let text = "SELECT kind, id, version, body, secrets, active, epoch, user_id, client_id, origin, created_at, updated_at, deleted_at
                     FROM document WHERE kind = $1 AND deleted_at IS NULL ORDER BY id";
-        sql!(self.reader(), fetch_all as Row, text, kind)
+        sql!(self.patient_reader(), fetch_all as Row, text, kind)
     }
 
     /// The documents that bundles made.
     pub async fn documents_of_bundles(&self) -> Result<Vec<(String, String)>> {
         let text = "SELECT kind, id FROM document WHERE origin = 'bundle' AND deleted_at IS NULL ORDER BY kind, id";
-        sql!(self.reader(), fetch_all as (String, String), text)
+        sql!(self.patient_reader(), fetch_all as (String, String), text)
     }
 }
 

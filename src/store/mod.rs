@@ -12,11 +12,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use coalesce::Queue;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use postgres::{Lender, Loan, Postgres};
+use sqlx::Connection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection, Executor};
 use uuid::Uuid;
 
 /// Runs one statement on whichever database is open: `sql!(db, fetch_optional as Row, "text", binds…)` or
@@ -24,22 +24,40 @@ use uuid::Uuid;
 macro_rules! sql {
     ($db:expr, execute, $text:expr $(, $bind:expr)* $(,)?) => {
         match $db {
-            $crate::store::Db::Postgres(db) => sqlx::query($text)$(.bind($bind))*.execute(db).await.map(|done| done.rows_affected()),
+            $crate::store::Db::Postgres(db) => $crate::store::lent!(db, loan =>
+                sqlx::query($text)$(.bind($bind))*.execute(loan.ask())).map(|done| done.rows_affected()),
             $crate::store::Db::Sqlite(db) => sqlx::query($text)$(.bind($bind))*.execute(db).await.map(|done| done.rows_affected()),
         }
     };
     ($db:expr, $fetch:ident as $row:ty, $text:expr $(, $bind:expr)* $(,)?) => {
         match $db {
-            $crate::store::Db::Postgres(db) => sqlx::query_as::<_, $row>($text)$(.bind($bind))*.$fetch(db).await,
+            $crate::store::Db::Postgres(db) => $crate::store::lent!(db, loan =>
+                sqlx::query_as::<_, $row>($text)$(.bind($bind))*.$fetch(loan.ask())),
             $crate::store::Db::Sqlite(db) => sqlx::query_as::<_, $row>($text)$(.bind($bind))*.$fetch(db).await,
         }
     };
 }
 
+/// Runs a statement of PostgreSQL's alone on a connection of this lender, within its limit.
+macro_rules! lent {
+    ($db:expr, $loan:ident => $statement:expr) => {
+        match $db.lend().await {
+            #[allow(unused_mut, reason = "that of a transaction is a reference already")]
+            Ok(mut $loan) => {
+                let done = tokio::time::timeout($loan.limit(), $statement).await;
+                $loan.judge(done)
+            }
+            Err(error) => Err(error),
+        }
+    };
+}
+use lent;
+
 mod coalesce;
 pub mod codes;
 pub mod documents;
 pub mod keys;
+mod postgres;
 pub mod rotation;
 pub mod sessions;
 pub mod sweep;
@@ -78,24 +96,25 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub fn is_passing(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
-        // PostgreSQL classes: 08 connection, 25 a standby that cannot write, 40 transaction rollback, 53 resources, 57 operator
-        // intervention. SQLite: busy, locked.
-        Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "25", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-                || matches!(&*code, LOCK_TIMEOUT | "5" | "6" | "261" | "517" | "773")
+        // PostgreSQL classes: 08 connection, 40 transaction rollback, 53 resources, 57 operator intervention, 58 system; a lock was
+        // not to be had, and a standby that only reads. SQLite: 5 busy, 6 locked, 10 input or output, 13 full, and their extensions.
+        Error::Database(error) => error.code().is_some_and(|code| match code.parse::<u32>() {
+            _ if code.len() == 5 => {
+                ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+                    || matches!(&*code, "55P03" | "25006")
+            }
+            Ok(code) => matches!(code & 0xff, 5 | 6 | 10 | 13),
+            Err(_) => false,
         }),
         _ => false,
     }
 }
 
-/// PostgreSQL: somebody else holds a row for longer than we wait.
-const LOCK_TIMEOUT: &str = "55P03";
-
 /// Whether the database ended the transaction for the sake of another one, in a deadlock say: it had no effect and may be tried
 /// again (PostgreSQL class 40).
 pub fn was_rolled_back(error: &Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code == LOCK_TIMEOUT || code.len() == 5 && code.starts_with("40"))
+    code.is_some_and(|code| code.len() == 5 && code.starts_with("40"))
 }
 
 /// The open database. Clones share their connections and queues.
@@ -105,7 +124,7 @@ pub struct Store {
     queues: Queues,
 }
 
-type Pools = Db<PgPool, Sqlite>;
+type Pools = Db<Postgres, Sqlite>;
 
 /// The verbs of every request.
 #[derive(Clone, Debug)]
@@ -125,13 +144,13 @@ struct Sqlite {
 }
 
 /// A transaction; dropped without [`Tx::commit`], it leaves no trace.
-pub struct Tx(Db<sqlx::Transaction<'static, sqlx::Postgres>, sqlx::Transaction<'static, sqlx::Sqlite>>);
+pub struct Tx(Db<Loan, sqlx::Transaction<'static, sqlx::Sqlite>>);
 
 impl Store {
     /// Opens the database; the schema is not touched.
     pub async fn open(location: &Location) -> Result<Self> {
         let db = match location {
-            Location::Postgres(url) => Db::Postgres(open_postgres(url).await?),
+            Location::Postgres(url) => Db::Postgres(Postgres::open(url).await?),
             Location::SqliteFile(path) => Db::Sqlite(open_sqlite_file(path).await?),
             Location::SqliteMemory => Db::Sqlite(open_sqlite_memory().await?),
         };
@@ -150,12 +169,10 @@ impl Store {
     pub async fn migrate(&self) -> Result<()> {
         match &self.db {
             // `run_direct`, because the future of `run` is not known to be `Send`.
-            Db::Postgres(pool) => {
-                let mut connection = pool.acquire().await?;
-                // Another node's migrations may take their time.
-                connection.execute("SET lock_timeout = 0").await?;
-                sqlx::migrate!("migrations/postgres").run_direct(None, &mut *connection, false).await?;
-                connection.execute(SESSION[0]).await?;
+            Db::Postgres(postgres) => {
+                let mut connection = postgres.unlimited().await?;
+                sqlx::migrate!("migrations/postgres").run_direct(None, &mut connection, false).await?;
+                connection.close().await?;
             }
             Db::Sqlite(sqlite) => {
                 let mut tx = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -199,7 +216,7 @@ impl Store {
     /// Closes the connections once their work is done.
     pub async fn close(&self) {
         match &self.db {
-            Db::Postgres(pool) => pool.close().await,
+            Db::Postgres(postgres) => postgres.close().await,
             Db::Sqlite(sqlite) => {
                 sqlite.readers.close().await;
                 sqlite.writer.close().await;
@@ -209,47 +226,62 @@ impl Store {
 
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<Tx> {
-        self.db.begin().await
+        self.db.begin(Postgres::swift).await
     }
 
-    pub(crate) const fn reader(&self) -> Db<&PgPool, &SqlitePool> {
-        self.db.reader()
+    /// The same for what may look at many rows.
+    pub async fn begin_patiently(&self) -> Result<Tx> {
+        self.db.begin(Postgres::patient).await
     }
 
-    pub(crate) const fn writer(&self) -> Db<&PgPool, &SqlitePool> {
-        self.db.writer()
+    /// Where requests read.
+    pub(crate) const fn reader(&self) -> Db<Lender<'_>, &SqlitePool> {
+        match &self.db {
+            Db::Postgres(postgres) => Db::Postgres(postgres.swift()),
+            Db::Sqlite(sqlite) => Db::Sqlite(&sqlite.readers),
+        }
+    }
+
+    /// Where administrators and commands read what may be much.
+    pub(crate) const fn patient_reader(&self) -> Db<Lender<'_>, &SqlitePool> {
+        match &self.db {
+            Db::Postgres(postgres) => Db::Postgres(postgres.patient()),
+            Db::Sqlite(sqlite) => Db::Sqlite(&sqlite.readers),
+        }
+    }
+
+    /// Where requests write.
+    pub(crate) const fn writer(&self) -> Db<Lender<'_>, &SqlitePool> {
+        match &self.db {
+            Db::Postgres(postgres) => Db::Postgres(postgres.swift()),
+            Db::Sqlite(sqlite) => Db::Sqlite(&sqlite.writer),
+        }
+    }
+
+    /// Where expired rows are removed, which must not wait for requests nor they for it.
+    pub(crate) const fn patient_writer(&self) -> Db<Lender<'_>, &SqlitePool> {
+        match &self.db {
+            Db::Postgres(postgres) => Db::Postgres(postgres.patient()),
+            Db::Sqlite(sqlite) => Db::Sqlite(&sqlite.writer),
+        }
     }
 }
 
 impl Pools {
     /// On SQLite a transaction takes the write lock at once: a deferred one that reads and then writes fails under contention.
-    async fn begin(&self) -> Result<Tx> {
+    async fn begin(&self, lender: impl FnOnce(&Postgres) -> Lender<'_>) -> Result<Tx> {
         Ok(Tx(match self {
-            Self::Postgres(pool) => Db::Postgres(pool.begin().await?),
+            Self::Postgres(postgres) => Db::Postgres(lender(postgres).lend().await?.begin().await?),
             Self::Sqlite(sqlite) => Db::Sqlite(sqlite.writer.begin_with("BEGIN IMMEDIATE").await?),
         }))
-    }
-
-    const fn reader(&self) -> Db<&PgPool, &SqlitePool> {
-        match self {
-            Self::Postgres(pool) => Db::Postgres(pool),
-            Self::Sqlite(sqlite) => Db::Sqlite(&sqlite.readers),
-        }
-    }
-
-    const fn writer(&self) -> Db<&PgPool, &SqlitePool> {
-        match self {
-            Self::Postgres(pool) => Db::Postgres(pool),
-            Self::Sqlite(sqlite) => Db::Sqlite(&sqlite.writer),
-        }
     }
 }
 
 impl Tx {
     /// The connection, for `sql!`.
-    pub(crate) fn conn(&mut self) -> Db<&mut PgConnection, &mut SqliteConnection> {
+    pub(crate) fn conn(&mut self) -> Db<&mut Loan, &mut SqliteConnection> {
         match &mut self.0 {
-            Db::Postgres(tx) => Db::Postgres(&mut **tx),
+            Db::Postgres(tx) => Db::Postgres(tx),
             Db::Sqlite(tx) => Db::Sqlite(&mut **tx),
         }
     }
@@ -270,45 +302,16 @@ impl Tx {
     /// Waits until no other node is in a transaction that called this. SQLite's write lock serves the same.
     pub async fn lock_configuration(&mut self) -> Result<()> {
         match self.conn() {
-            Db::Postgres(db) => {
-                sqlx::query("SELECT version FROM configuration WHERE id = 1 FOR UPDATE").execute(db).await.map(drop)
-            }
+            Db::Postgres(db) => lent!(db, loan =>
+                    sqlx::query("SELECT version FROM configuration WHERE id = 1 FOR UPDATE").execute(loan.ask()))
+            .map(drop),
             Db::Sqlite(_) => Ok(()),
         }
     }
 }
 
-/// What every connection to PostgreSQL begins with.
-const SESSION: [&str; 5] = [
-    // A statement that nobody waits for any more must not wait on and take effect later, with a time that has passed.
-    "SET lock_timeout = '3s'",
-    // All that matters goes by primary keys, a few rows at a time. A plan made while a table was small would otherwise read it from
-    // end to end until its statistics catch up.
-    "SET enable_seqscan = off",
-    "SET enable_hashjoin = off",
-    "SET enable_mergejoin = off",
-    "SET jit = off",
-];
-
-async fn open_postgres(url: &str) -> Result<PgPool> {
-    let options = PgConnectOptions::from_str(url)?.application_name("countersign");
-    PgPoolOptions::new()
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                for setting in SESSION {
-                    // What another database of the same protocol does not know, it does not need.
-                    let _ = sqlx::query(setting).execute(&mut *connection).await;
-                }
-                Ok(())
-            })
-        })
-        .max_connections(16)
-        .acquire_timeout(Duration::from_secs(2))
-        // A round trip before every statement cost a fifth of the reads; a stale connection shows as an error instead.
-        .test_before_acquire(false)
-        .connect_with(options)
-        .await
-}
+/// How long a request waits for the connection that writes, and that for another process which holds the file's lock.
+const SQLITE_PATIENCE: Duration = Duration::from_millis(900);
 
 async fn open_sqlite_file(path: &Path) -> Result<Sqlite> {
     let options = SqliteConnectOptions::new()
@@ -318,11 +321,13 @@ async fn open_sqlite_file(path: &Path) -> Result<Sqlite> {
         // In WAL mode a crash of the process loses nothing with NORMAL; a power cut could lose the last commits, and what was
         // acknowledged must last.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5))
+        .busy_timeout(SQLITE_PATIENCE)
         .optimize_on_close(true, None);
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .test_before_acquire(false)
+    let pool = |connections| {
+        let pool = SqlitePoolOptions::new().max_connections(connections);
+        pool.test_before_acquire(false).acquire_timeout(SQLITE_PATIENCE)
+    };
+    let writer = pool(1)
         // A full disk ends a transaction without sqlx knowing, which then begins no other on this connection.
         .before_acquire(|connection, _| {
             let sound = !connection.is_in_transaction();
@@ -330,11 +335,7 @@ async fn open_sqlite_file(path: &Path) -> Result<Sqlite> {
         })
         .connect_with(options.clone())
         .await?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(4)
-        .test_before_acquire(false)
-        .connect_with(options.read_only(true))
-        .await?;
+    let readers = pool(4).connect_with(options.read_only(true)).await?;
     Ok(Sqlite { writer, readers })
 }
 
@@ -346,6 +347,7 @@ async fn open_sqlite_memory() -> Result<Sqlite> {
         .min_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
+        .acquire_timeout(SQLITE_PATIENCE)
         .test_before_acquire(false)
         .connect_with(options)
         .await?;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::coalesce::Queue;
+use super::postgres::{Lender, Postgres};
 use super::sessions::{FOREVER, Found, columns, insert_columns, live, live_joins};
 use super::{Db, Pools, Result, Store, Tx};
 use crate::domain::secret::Digest;
@@ -58,9 +58,9 @@ pub(super) fn rotating(db: &Pools) -> Queue<Rotation, Option<Found>> {
         let db = db.clone();
         async move {
             match &db {
-                Db::Postgres(pool) => rotate_postgres(pool, &rotations).await,
+                Db::Postgres(postgres) => rotate_postgres(postgres.swift(), &rotations).await,
                 Db::Sqlite(_) => {
-                    let mut tx = db.begin().await?;
+                    let mut tx = db.begin(Postgres::swift).await?;
                     let mut made = Vec::with_capacity(rotations.len());
                     for rotation in &*rotations {
                         made.push(rotate_sqlite(&mut tx, rotation).await?);
@@ -136,13 +136,13 @@ async fn rotate_sqlite(tx: &mut Tx, r: &Rotation) -> Result<Option<Found>> {
 
 /// One statement for all. Rows are locked in the order of their ids, so that the batches of several nodes wait for each other rather
 /// than deadlock; of two requests for one token, in one batch or in two, one finds it unspent.
-async fn rotate_postgres(pool: &PgPool, rotations: &[Rotation]) -> Result<Vec<Option<Found>>> {
+async fn rotate_postgres(lender: Lender<'_>, rotations: &[Rotation]) -> Result<Vec<Option<Found>>> {
     macro_rules! column {
         ($r:ident => $value:expr) => {
             rotations.iter().map(|$r| $value).collect::<Vec<_>>()
         };
     }
-    let rows: Vec<Found> = sqlx::query_as(concat!(
+    let query = sqlx::query_as(concat!(
         "WITH q AS (
            SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
              $9::bytea[], $10::bigint[], $11::bigint[], $12::bigint[])
@@ -183,9 +183,8 @@ async fn rotate_postgres(pool: &PgPool, rotations: &[Rotation]) -> Result<Vec<Op
     .bind(column!(r => r.refresh_expires_at))
     .bind(column!(r => r.now))
     .bind(SPENT_KEPT)
-    .bind(FOREVER)
-    .fetch_all(pool)
-    .await?;
+    .bind(FOREVER);
+    let rows: Vec<Found> = lent!(lender, loan => query.fetch_all(loan.ask()))?;
     let mut made: HashMap<Uuid, Found> = rows.into_iter().map(|row| (row.session.id, row)).collect();
     Ok(rotations.iter().map(|r| made.remove(&r.successor)).collect())
 }

@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::coalesce::Queue;
+use super::postgres::{Lender, Postgres};
 use super::{Db, Pools, Result, Store, Tx};
 use crate::domain::time::Timestamp;
 
@@ -184,16 +185,15 @@ pub(super) fn finding(db: &Pools) -> Queue<Uuid, Option<Found>> {
     Queue::new(move |ids: Arc<[Uuid]>| {
         let db = db.clone();
         async move {
-            let Db::Postgres(pool) = &db else { return Ok(vec![None; ids.len()]) };
-            let rows: Vec<Found> = sqlx::query_as(concat!(
+            let Db::Postgres(postgres) = &db else { return Ok(vec![None; ids.len()]) };
+            let query = sqlx::query_as(concat!(
                 "SELECT ",
                 found!(),
                 " FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) AS q JOIN session s ON s.id = q.id",
                 live_joins!()
             ))
-            .bind(&*ids)
-            .fetch_all(pool)
-            .await?;
+            .bind(&*ids);
+            let rows: Vec<Found> = lent!(postgres.swift(), loan => query.fetch_all(loan.ask()))?;
             let found: HashMap<Uuid, Found> = rows.into_iter().map(|row| (row.session.id, row)).collect();
             Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
         }
@@ -207,9 +207,9 @@ pub(super) fn inserting(db: &Pools) -> Queue<Session, ()> {
         let db = db.clone();
         async move {
             match &db {
-                Db::Postgres(pool) => insert_postgres(pool, &sessions).await?,
+                Db::Postgres(postgres) => insert_postgres(postgres.swift(), &sessions).await?,
                 Db::Sqlite(_) => {
-                    let mut tx = db.begin().await?;
+                    let mut tx = db.begin(Postgres::swift).await?;
                     for session in &*sessions {
                         tx.insert_session(session).await?;
                     }
@@ -221,13 +221,13 @@ pub(super) fn inserting(db: &Pools) -> Queue<Session, ()> {
     })
 }
 
-async fn insert_postgres(pool: &sqlx::PgPool, sessions: &[Session]) -> Result<()> {
+async fn insert_postgres(lender: Lender<'_>, sessions: &[Session]) -> Result<()> {
     macro_rules! column {
         ($s:ident => $value:expr) => {
             sessions.iter().map(|$s| $value).collect::<Vec<_>>()
         };
     }
-    sqlx::query(concat!(
+    let insert = sqlx::query(concat!(
         insert_columns!(),
         "SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bool[], $6::text[], $7::bigint[], $8::text[],
            $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bool[], $14::bytea[], $15::bigint[], $16::bytea[],
@@ -254,10 +254,8 @@ async fn insert_postgres(pool: &sqlx::PgPool, sessions: &[Session]) -> Result<()
     .bind(column!(s => s.auth_time))
     .bind(column!(s => s.seen_at))
     .bind(column!(s => s.created_at))
-    .bind(column!(s => s.row_expires_at()))
-    .execute(pool)
-    .await
-    .map(drop)
+    .bind(column!(s => s.row_expires_at()));
+    lent!(lender, loan => insert.execute(loan.ask())).map(drop)
 }
 
 impl Session {
@@ -304,7 +302,7 @@ impl Store {
             };
         }
         let rows = sql!(
-            self.reader(),
+            self.patient_reader(),
             fetch_all as Found,
             concat!("SELECT ", found!(), matching!(), " ORDER BY s.id DESC LIMIT $6 OFFSET $7"),
             filter.user_id,
@@ -316,7 +314,7 @@ impl Store {
             offset,
         )?;
         let (total,) = sql!(
-            self.reader(),
+            self.patient_reader(),
             fetch_one as (i64,),
             concat!("SELECT count(*) FROM (SELECT 1 AS one", matching!(), " LIMIT 10000) AS counted"),
             filter.user_id,

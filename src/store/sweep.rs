@@ -16,7 +16,7 @@ impl Store {
         // A root whose family lives on, and a login that first-party tokens share, say whether those have ended: they stay
         // until the last of them may go. Without them nothing is live, so an early removal could only end a token, never revive one.
         let mut removed = sql!(
-            self.writer(),
+            self.patient_writer(),
             execute,
             concat!(
                 "UPDATE session SET expires_at = (SELECT max(m.expires_at) ",
@@ -31,7 +31,7 @@ impl Store {
         )?;
         // The batch now reaches further than the one above did: what that did not look at may be needed too.
         removed += sql!(
-            self.writer(),
+            self.patient_writer(),
             execute,
             concat!(
                 "DELETE FROM session WHERE id IN (SELECT s.id FROM session s WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2)
@@ -45,28 +45,28 @@ impl Store {
         // A spent code is kept a while, so that its replay is recognised.
         let codes = now.plus(-600);
         removed += sql!(
-            self.writer(),
+            self.patient_writer(),
             execute,
             "DELETE FROM authorization_code WHERE id IN (SELECT c.id FROM authorization_code c WHERE c.expires_at <= $1 ORDER BY c.expires_at LIMIT $2)",
             codes,
             batch,
         )?;
         removed += sql!(
-            self.writer(),
+            self.patient_writer(),
             execute,
             "DELETE FROM revoked_token WHERE jti IN (SELECT r.jti FROM revoked_token r WHERE r.expires_at <= $1 ORDER BY r.expires_at LIMIT $2)",
             now,
             batch,
         )?;
         removed += sql!(
-            self.writer(),
+            self.patient_writer(),
             execute,
             "DELETE FROM throttle WHERE key IN (SELECT t.key FROM throttle t WHERE t.expires_at <= $1 AND t.blocked_until <= $1 ORDER BY t.expires_at LIMIT $2)",
             now,
             batch,
         )?;
         let keys = sql!(
-            self.writer(),
+            self.patient_writer(),
             execute,
             "DELETE FROM signing_key WHERE verifies_until IS NOT NULL AND verifies_until <= $1",
             now,

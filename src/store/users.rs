@@ -140,7 +140,8 @@ impl Store {
         // Locked, so that what is withdrawn at this moment does not come back.
         let existing: Option<(Json<Value>, bool)> = match tx.conn() {
             Db::Postgres(db) => {
-                sqlx::query_as(concat!(existing!(), " FOR UPDATE")).bind(&id).fetch_optional(db).await?
+                let query = sqlx::query_as(concat!(existing!(), " FOR UPDATE")).bind(&id);
+                lent!(db, loan => query.fetch_optional(loan.ask()))?
             }
             Db::Sqlite(db) => sqlx::query_as(existing!()).bind(&id).fetch_optional(db).await?,
         };
@@ -197,7 +198,8 @@ impl Tx {
         match self.conn() {
             Db::Postgres(db) => {
                 let (key, _) = id.as_u64_pair();
-                sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(key.cast_signed()).execute(db).await.map(drop)
+                let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(key.cast_signed());
+                lent!(db, loan => lock.execute(loan.ask())).map(drop)
             }
             Db::Sqlite(_) => Ok(()),
         }

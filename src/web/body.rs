@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::guard::RequestId;
+use super::place::Place;
 use super::protocol_error::refused;
 use super::{App, error_page};
 use crate::oauth::client_authentication::Basic;
@@ -29,7 +30,10 @@ impl<S: Send + Sync> FromRequest<S> for Body {
                 "credentials, codes and tokens must be in the body, not in the URL",
             )));
         }
-        receive(request, state).await.map(Self).map_err(|(status, why)| (status, refused(&why)).into_response())
+        let place = Place::of(&request);
+        let params = receive(request, state).await.map_err(|(status, why)| (status, refused(&why)).into_response())?;
+        place.as_ref().map_or(Ok(()), Place::take)?;
+        Ok(Self(params))
     }
 }
 
@@ -39,8 +43,11 @@ impl FromRequest<App> for PageBody {
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let id = request.extensions().get::<RequestId>().cloned();
         let id = id.unwrap_or_else(|| RequestId(String::new()));
+        let place = Place::of(&request);
         let received = receive(request, app).await;
-        received.map(Self).map_err(|(status, why)| (status, error_page::refused(app, &id, &why)).into_response())
+        let params = received.map_err(|(status, why)| (status, error_page::refused(app, &id, &why)).into_response())?;
+        place.as_ref().map_or(Ok(()), Place::take)?;
+        Ok(Self(params))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, PRAGMA, REFERRER_POLICY,
@@ -39,7 +40,13 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         }
         let known = header_host(request.headers()).is_some_and(|host| is_our_host(&app, &host));
         let probe = matches!(path.as_str(), "/healthz" | "/readyz" | "/health");
-        let response = if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        let place = app.places.place();
+        // What has no body has arrived. Probes are answered however busy the server is.
+        let refused = if probe || !request.body().is_end_stream() { None } else { place.take().err() };
+        request.extensions_mut().insert(place.clone());
+        let response = if let Some(refused) = refused {
+            refused.into()
+        } else if request.headers().get_all(HOST).iter().nth(1).is_some() {
             // RFC 9112 §3.2: which of the two would count?
             StatusCode::BAD_REQUEST.into_response()
         } else if known || probe {

@@ -1,7 +1,7 @@
 //! HTTP and HTML: what arrives is parsed, handed to a verb of the rooms behind, and what they answer is drawn.
 //!
 //! The whole map of URLs is [`router`], one file per endpoint or page. Around every request stands [`guard`] (host names,
-//! request ids, security headers). Forms of browsers go through [`csrf`] and [`cookies`]; bodies of programs through [`body`].
+//! request ids, security headers; [`place`] bounds how many there are). Forms of browsers go through [`csrf`] and [`cookies`]; bodies of programs through [`body`].
 //! Errors become a page ([`error_page`]), an RFC 6749 body ([`protocol_error`]) or an `OperationOutcome` ([`rest`]).
 
 use std::sync::Arc;
@@ -37,6 +37,7 @@ mod login;
 mod logout;
 mod page;
 pub mod pages;
+mod place;
 mod protocol_error;
 mod rest;
 mod revoke;
@@ -67,6 +68,7 @@ pub struct Inner {
     pub(crate) csrf_key: MacKey,
     pub(crate) device_key: MacKey,
     pub(crate) cookie_tag: String,
+    pub(crate) places: place::Places,
 }
 
 /// How this server is reached.
@@ -99,6 +101,7 @@ impl App {
             cookie_tag: cookies::tag(provider.issuer()),
             csrf_key: master.mac_key("form tokens"),
             device_key: master.mac_key("known browsers"),
+            places: place::Places::default(),
             provider,
             documents,
             clock,

@@ -53,6 +53,13 @@ pub(crate) fn internal_error(internal: &Internal) -> Response {
         .into_response()
 }
 
+/// More requests than can be worked on. Nothing is wrong, and there are many of these: the log has the line of the request alone.
+pub(crate) fn busy() -> Response {
+    let body =
+        json!({ "error": "temporarily_unavailable", "error_description": "the server is busy; try again in a moment" });
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(body)).into_response()
+}
+
 /// Logs a fault and tells which status and headers it is answered with.
 pub(crate) fn unavailable(internal: &Internal) -> (StatusCode, HeaderMap) {
     let mut headers = HeaderMap::new();

@@ -13,6 +13,7 @@ use super::{ResourceType, resource_type};
 use crate::oauth::Params;
 use crate::resources::{Mount, Outcome, Precondition, Problem, format};
 use crate::web::body::media_type;
+use crate::web::place::Place;
 use crate::web::{App, error_page};
 
 /// A request, read.
@@ -89,9 +90,12 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
         )
         .pretty(parameters.iter().any(|(name, value)| name == "_pretty" && value == "true"));
         let method = parts.method.clone();
-        let body = Bytes::from_request(Request::from_parts(parts, body), state).await.map_err(|rejection| {
+        let request = Request::from_parts(parts, body);
+        let place = Place::of(&request);
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
             refuse(rejection.status().as_u16(), "the body is too large or could not be read".into())
         })?;
+        place.as_ref().map_or(Ok(()), Place::take)?;
         let controls = |name: &String| matches!(name.as_str(), "_format" | "_pretty");
         let is_conditional =
             headers.contains_key("if-none-exist") || !parameters.iter().all(|(name, _)| controls(name));

@@ -189,6 +189,11 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`, and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
