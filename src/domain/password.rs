@@ -22,6 +22,10 @@ const LANES: u32 = 1;
 const MAX_COST: u64 = 1_048_576;
 const MAX_MEMORY_KIB: u64 = 262_144;
 
+/// Address space for so many blocks of one KiB: above 32 MiB the C library's allocator gives memory back to the system when it is
+/// freed. What is not filled is not there.
+const RESERVED: usize = 36 * 1_024;
+
 /// How a stored form answered a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
@@ -41,9 +45,10 @@ pub struct Memory(Vec<Block>);
 impl Memory {
     /// Blocks of one KiB; what an unusual hash needs beyond ours is given back with the next.
     fn blocks(&mut self, count: usize) -> &mut [Block] {
-        let kept = count.max(Params::new(MEMORY_KIB, PASSES, LANES, None).map_or(0, |params| params.block_count()));
-        self.0.resize(kept, Block::new());
-        self.0.shrink_to(kept);
+        if self.0.len() < count || self.0.capacity() > count.max(RESERVED) {
+            self.0 = Vec::with_capacity(count.max(RESERVED));
+            self.0.resize(count, Block::new());
+        }
         &mut self.0[..count]
     }
 }

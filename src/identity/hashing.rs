@@ -1,12 +1,14 @@
 //! Slow hashes on threads of their own: as many as there are cores, a bounded queue before them, and then a clear no.
 //!
 //! The threads give way to everything else, so that a morning of sign-ins slows no token down, and each keeps the memory that its
-//! hashes fill.
+//! hashes fill, until nobody has asked for a while.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use tokio::sync::oneshot;
 
 use crate::domain::internal::Internal;
@@ -16,13 +18,15 @@ use crate::domain::password::Memory;
 const WAITING_PER_CORE: usize = 180;
 /// By how much the threads step back, in the system's steps from 0 to 19: under full load they get a tenth of a core.
 const NICENESS: i32 = 10;
+/// How long a thread without work keeps its memory.
+const IDLE: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// The queue. Clones share it; its threads end with the last.
 #[derive(Clone)]
 pub struct Hashing {
-    jobs: mpsc::Sender<Job>,
+    jobs: Sender<Job>,
     waiting: Arc<AtomicUsize>,
     limit: usize,
 }
@@ -30,10 +34,9 @@ pub struct Hashing {
 impl Default for Hashing {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (jobs, queue) = mpsc::channel();
-        let queue = Arc::new(Mutex::new(queue));
+        let (jobs, queue) = crossbeam_channel::unbounded();
         for core in 0..cores {
-            let queue = Arc::clone(&queue);
+            let queue = queue.clone();
             let thread = std::thread::Builder::new().name(format!("hashing-{core}"));
             if let Err(error) = thread.spawn(move || work(&queue)) {
                 tracing::error!(%error, "a thread for password hashing cannot be started");
@@ -81,12 +84,19 @@ impl Hashing {
     }
 }
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+fn work(queue: &Receiver<Job>) {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::nice(NICENESS);
     let mut memory = Memory::default();
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-    while let Ok(job) = next() {
+    loop {
+        let job = match queue.recv_timeout(IDLE) {
+            Err(RecvTimeoutError::Timeout) => {
+                memory = Memory::default();
+                queue.recv().ok()
+            }
+            next => next.ok(),
+        };
+        let Some(job) = job else { return };
         // A panic ends its job, not the thread.
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
         if done.is_err() {
@@ -103,13 +113,12 @@ mod tests {
     async fn work_is_done_and_what_is_too_much_is_refused() {
         let hashing = Hashing { limit: 2, ..Hashing::default() };
         assert_eq!(hashing.run(|_| 7).await.unwrap(), 7);
-        let (release, held) = mpsc::channel::<()>();
-        let held = Arc::new(Mutex::new(held));
-        let block = |held: Arc<Mutex<mpsc::Receiver<()>>>| {
+        let (release, held) = crossbeam_channel::bounded::<()>(0);
+        let block = |held: Receiver<()>| {
             let hashing = hashing.clone();
-            tokio::spawn(async move { hashing.run(move |_| held.lock().unwrap().recv().is_ok()).await })
+            tokio::spawn(async move { hashing.run(move |_| held.recv().is_ok()).await })
         };
-        let jobs = [block(Arc::clone(&held)), block(held)];
+        let jobs = [block(held.clone()), block(held)];
         while hashing.waiting.load(Ordering::Relaxed) < 2 {
             tokio::task::yield_now().await;
         }
