@@ -186,13 +186,8 @@ pub(super) fn finding(db: &Pools) -> Queue<Uuid, Option<Found>> {
         let db = db.clone();
         async move {
             let Db::Postgres(postgres) = &db else { return Ok(vec![None; ids.len()]) };
-            let query = sqlx::query_as(concat!(
-                "SELECT ",
-                found!(),
-                " FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) AS q JOIN session s ON s.id = q.id",
-                live_joins!()
-            ))
-            .bind(&*ids);
+            let text = concat!("SELECT ", found!(), " FROM session s", live_joins!(), "WHERE s.id = ANY($1)");
+            let query = sqlx::query_as(text).bind(&*ids);
             let rows: Vec<Found> = lent!(postgres.swift(), loan => query.fetch_all(loan.ask()))?;
             let found: HashMap<Uuid, Found> = rows.into_iter().map(|row| (row.session.id, row)).collect();
             Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
