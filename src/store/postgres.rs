@@ -34,8 +34,13 @@ const FRESH: Duration = Duration::from_millis(100);
 
 /// All that matters goes by primary keys, a few rows at a time. A plan made while a table was small would otherwise read it from end to
 /// end until its statistics catch up.
-const PLANS: [&str; 4] =
-    ["SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET jit = off"];
+const PLANS: [&str; 5] = [
+    "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET enable_material = off",
+    "SET jit = off",
+];
 
 /// Two pools of connections.
 #[derive(Clone, Debug)]
