@@ -41,8 +41,7 @@ pub fn hash(plain: &Secret) -> String {
 pub fn stored_form(text: &str) -> Option<&str> {
     let known = text.strip_prefix("__sha256:").is_some_and(|hex| unhex(hex).is_some())
         || Scrypt::parse(text).is_some()
-        || (text.starts_with("$argon2id$")
-            && PasswordHash::new(text).ok().and_then(|hash| cost(&hash)).is_some_and(|cost| cost <= MAX_COST));
+        || argon2id(text).is_some();
     known.then_some(text)
 }
 
@@ -71,10 +70,8 @@ pub fn verify(plain: &Secret, stored: &str) -> Verified {
     if let Some(scrypt) = Scrypt::parse(stored) {
         return outdated(scrypt.matches(plain));
     }
-    let Ok(parsed) = PasswordHash::new(stored) else { return Verified::No };
-    if cost(&parsed).is_none_or(|cost| cost > MAX_COST)
-        || hasher().verify_password(plain.expose().as_bytes(), &parsed).is_err()
-    {
+    let Some(parsed) = argon2id(stored) else { return Verified::No };
+    if hasher().verify_password(plain.expose().as_bytes(), &parsed).is_err() {
         return Verified::No;
     }
     if is_current(&parsed) { Verified::Yes } else { Verified::Outdated }
@@ -90,15 +87,18 @@ fn hasher() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-fn cost(hash: &PasswordHash) -> Option<u64> {
-    let param = |name| hash.params.get_decimal(name).map(u64::from);
-    Some(param("m")? * param("t")?)
+/// A whole argon2id hash within the cost bound. The parameters are read as the verifier will read them: of a name said twice,
+/// the last counts.
+fn argon2id(text: &str) -> Option<PasswordHash> {
+    let hash = PasswordHash::new(text).ok()?;
+    let whole = hash.algorithm.as_str() == "argon2id" && hash.salt.is_some() && hash.hash.is_some();
+    let params = argon2::Params::try_from(&hash).ok().filter(|_| whole)?;
+    (u64::from(params.m_cost()) * u64::from(params.t_cost()) <= MAX_COST).then_some(hash)
 }
 
 fn is_current(hash: &PasswordHash) -> bool {
-    let param = |name| hash.params.get_decimal(name);
-    hash.algorithm.as_str() == "argon2id"
-        && [("m", MEMORY_KIB), ("t", PASSES), ("p", LANES)].into_iter().all(|(name, value)| param(name) == Some(value))
+    argon2::Params::try_from(hash)
+        .is_ok_and(|params| (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY_KIB, PASSES, LANES))
 }
 
 /// Aidbox's scrypt form: `$s0$<params in hex>$<salt>$<key>` with params = log2(N) << 16 | r << 8 | p.
@@ -170,10 +170,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_stored_form_matches_nothing() {
+        let other = Argon2::new(Algorithm::Argon2i, Version::V0x13, argon2::Params::new(1_024, 1, 1, None).unwrap());
+        let other = other.hash_password(b"password").unwrap().to_string();
+        assert!(stored_form(&other).is_none());
+        assert_eq!(verify(&Secret::new("password"), &other), Verified::No);
+        for part in ["$argon2id$v=19$m=8,t=1,p=1", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0"] {
+            assert!(stored_form(part).is_none(), "{part}: there is nothing to compare with");
+        }
+    }
+
+    #[test]
     fn a_hash_that_would_stall_the_server_is_no_stored_form() {
         let huge = "$argon2id$v=19$m=4194304,t=100,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         assert!(stored_form(huge).is_none());
         assert_eq!(verify(&Secret::new("x"), huge), Verified::No);
+        // Of a parameter said twice, the verifier takes the last.
+        let twice = huge.replace("$m=", "$m=8,t=1,p=1,m=");
+        assert!(stored_form(&twice).is_none());
+        assert_eq!(verify(&Secret::new("x"), &twice), Verified::No);
         assert!(stored_form("$s0$ff0801$AAAA$AAAA").is_none());
         assert!(stored_form("plain").is_none() && stored_form("__sha256:xyz").is_none());
     }
