@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
-use super::App;
+use super::{App, Reach};
 
 /// The other end of the connection; the server puts it into every request.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +21,21 @@ impl FromRequestParts<App> for ClientAddress {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-        let trusted = |ip: &IpAddr| app.reach.trusted_proxies.iter().any(|net| net.contains(&ip.to_canonical()));
+        Ok(Self(app.reach.client_address(peer, &parts.headers)))
+    }
+}
+
+impl Reach {
+    /// The address of the client of a connection from `peer`: its own, unless it is a trusted proxy that names another.
+    pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let trusted = |ip: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(&ip.to_canonical()));
         if !trusted(&peer) {
-            return Ok(Self(peer));
+            return peer;
         }
         // Each proxy appends whom it heard from: the last entry that is no proxy of ours is the client.
-        let hops = forwarded(&parts.headers).unwrap_or_else(|| x_forwarded_for(&parts.headers));
+        let hops = forwarded(headers).unwrap_or_else(|| x_forwarded_for(headers));
         let client = hops.iter().rev().map_while(|hop| address(hop)).find(|ip| !trusted(ip));
-        Ok(Self(client.unwrap_or(peer)))
+        client.unwrap_or(peer)
     }
 }
 

@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
-use super::App;
+use super::{App, Reach};
 use crate::clock::monotonic_millis;
 use crate::clock::new_row_id;
 
@@ -33,7 +33,7 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     let span = tracing::info_span!("request", id = %id.0);
     let mut response = async {
         let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
-        let known = host.or_else(|| header_host(request.headers())).is_some_and(|host| is_our_host(&app, &host));
+        let known = host.or_else(|| header_host(request.headers())).is_some_and(|host| app.reach.answers_to(&host));
         let probe = matches!(path.as_str(), "/healthz" | "/readyz" | "/health");
         let response = if known || probe {
             tokio::time::timeout(PATIENCE, next.run(request))
@@ -84,14 +84,17 @@ fn header_host(headers: &HeaderMap) -> Option<String> {
     headers.get(HOST).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-fn is_our_host(app: &App, host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    let name = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(host.as_str(), |(name, _)| name);
-    let listed = app.reach.hosts.iter().any(|known| *known == host || known == name);
-    listed || (app.reach.any_local_host && is_local(name))
+impl Reach {
+    /// Whether a `Host` header names this server, with or without a port.
+    pub fn answers_to(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let name = host
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+            .map_or(host.as_str(), |(name, _)| name);
+        let listed = self.hosts.iter().any(|known| *known == host || known == name);
+        listed || (self.any_local_host && is_local(name))
+    }
 }
 
 /// Names that no public DNS gives to a stranger: loopback addresses, `localhost`, and single labels (a container's name).
