@@ -126,19 +126,19 @@ impl Play {
         match step {
             Step::Authorize { user, client } => self.authorize(*user, *client).await?,
             Step::Redeem { code, stranger } if !self.model.codes.is_empty() => {
-                let code = code.index(self.model.codes.len());
+                let code = newest_but(*code, self.model.codes.len());
                 self.redeem(code, self.model.codes[code].origin.client ^ usize::from(*stranger)).await?;
             }
             Step::Refresh { token, stranger } if pairs > 0 => {
-                let pair = token.index(pairs);
+                let pair = newest_but(*token, pairs);
                 self.refresh(pair, self.model.client_of(pair) ^ usize::from(*stranger)).await?;
             }
             Step::Revoke { token, stranger, access } if pairs > 0 => {
-                let pair = token.index(pairs);
+                let pair = newest_but(*token, pairs);
                 self.revoke(pair, self.model.client_of(pair) ^ usize::from(*stranger), *access).await?;
             }
             Step::Close { token } if pairs > 0 => {
-                let pair = token.index(pairs);
+                let pair = newest_but(*token, pairs);
                 let token = self.provider.access_token(&self.model.pairs[pair].access, self.now()).await.unwrap();
                 if let Some(token) = token {
                     self.provider.close_session(&token, self.now()).await.unwrap();
@@ -303,6 +303,11 @@ impl Play {
         }
         Ok(())
     }
+}
+
+/// The index of what so many of `length` are newer than; of the oldest where there are not so many.
+fn newest_but(newer: usize, length: usize) -> usize {
+    (length - 1).saturating_sub(newer)
 }
 
 /// The body, or the code and the description of a refusal.
