@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::support::{Database, Server};
 
 /// Sequences on each database where `PROPTEST_CASES` does not say.
-const CASES: u32 = 48;
+const CASES: u32 = 64;
 
 /// What happens to tokens. A code or a token is picked by how many are newer.
 #[derive(Clone, Debug)]
