@@ -91,7 +91,10 @@ fn hasher() -> Argon2<'static> {
 /// the last counts.
 fn argon2id(text: &str) -> Option<PasswordHash> {
     let hash = PasswordHash::new(text).ok()?;
-    let whole = hash.algorithm.as_str() == "argon2id" && hash.salt.is_some() && hash.hash.is_some();
+    let whole = hash.algorithm.as_str() == "argon2id"
+        && ["m", "t", "p"].into_iter().all(|name| hash.params.get(name).is_some())
+        && hash.salt.is_some()
+        && hash.hash.is_some();
     let params = argon2::Params::try_from(&hash).ok().filter(|_| whole)?;
     (u64::from(params.m_cost()) * u64::from(params.t_cost()) <= MAX_COST).then_some(hash)
 }

@@ -41,7 +41,7 @@ impl Reach {
 
 /// The `for` members of `Forwarded` (RFC 7239 §4), where there is such a header.
 fn forwarded(headers: &HeaderMap) -> Option<Vec<String>> {
-    let lines: Vec<&str> = headers.get_all("forwarded").iter().filter_map(|value| value.to_str().ok()).collect();
+    let lines = lines(headers, "forwarded");
     let node = |element: &str| {
         let mut members = element.split(';').filter_map(|member| member.trim().split_once('='));
         members.find(|(name, _)| name.eq_ignore_ascii_case("for")).map_or("", |(_, node)| node).to_owned()
@@ -50,8 +50,13 @@ fn forwarded(headers: &HeaderMap) -> Option<Vec<String>> {
 }
 
 fn x_forwarded_for(headers: &HeaderMap) -> Vec<String> {
-    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(|hop| hop.trim().to_owned()).collect()
+    let lines = lines(headers, "x-forwarded-for");
+    lines.iter().flat_map(|line| line.split(',')).map(|hop| hop.trim().to_owned()).collect()
+}
+
+/// The lines of a header, whatever bytes are in them: what a client wrote must not hide what the proxy appended to it.
+fn lines(headers: &HeaderMap, name: &str) -> Vec<String> {
+    headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
 }
 
 /// `192.0.2.1`, `192.0.2.1:4711`, `"[2001:db8::1]:4711"`
@@ -63,6 +68,8 @@ fn address(hop: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -77,5 +84,22 @@ mod tests {
         }
         assert_eq!(address("unknown"), None);
         assert_eq!(address("_hidden"), None);
+    }
+
+    #[test]
+    fn bytes_of_a_client_do_not_hide_what_the_proxy_appended() {
+        let reach = Reach {
+            base_path: String::new(),
+            https: true,
+            hosts: Vec::new(),
+            any_local_host: false,
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        };
+        let proxy = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_bytes(b"\xff, 192.0.2.1").unwrap());
+        assert_eq!(reach.client_address(proxy, &headers).to_string(), "192.0.2.1");
+        headers.insert("forwarded", HeaderValue::from_bytes(b"for=\xff, for=192.0.2.2").unwrap());
+        assert_eq!(reach.client_address(proxy, &headers).to_string(), "192.0.2.2");
     }
 }
