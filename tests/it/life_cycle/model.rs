@@ -58,8 +58,9 @@ pub(super) struct Code {
     pub(super) origin: Origin,
     pub(super) text: String,
     expires: i64,
-    /// With the family that came of it, if any did.
-    claimed: Option<Option<usize>>,
+    claimed: bool,
+    /// What came of it.
+    family: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -139,7 +140,7 @@ impl Model {
     pub(super) fn authorized(&mut self, user: usize, client: usize, login: usize, text: String) {
         let (user_epoch, client_epoch) = (self.users[user].epoch, self.clients[client].epoch);
         let origin = Origin { user, client, login, user_epoch, client_epoch };
-        self.codes.push(Code { origin, text, expires: self.now + CODE, claimed: None });
+        self.codes.push(Code { origin, text, expires: self.now + CODE, claimed: false, family: None });
     }
 
     /// RFC 6749 §4.1.2 and §4.1.3. `forgotten`: the server says that there is no such code.
@@ -147,14 +148,14 @@ impl Model {
         if self.clients[by].off {
             return NO_CLIENT;
         }
-        let Code { origin, expires, claimed, .. } = &mut self.codes[code];
+        let Code { origin, expires, claimed, family, .. } = &mut self.codes[code];
         if origin.client != by || origin.client_epoch != self.clients[by].epoch {
             return NO_GRANT;
         }
-        if let Some(family) = *claimed {
+        if *claimed {
             // Used twice: every token that came from it ends.
             assert!(!forgotten || *expires + CODE_KEPT <= self.now, "the replay of a code must be recognised");
-            if let Some(family) = family.filter(|_| !forgotten) {
+            if let Some(family) = (*family).filter(|_| !forgotten) {
                 self.families[family].ended = true;
             }
             return NO_GRANT;
@@ -162,15 +163,15 @@ impl Model {
         if *expires <= self.now || self.logins[origin.login] {
             return NO_GRANT;
         }
+        *claimed = true;
         if !self.users[origin.user].stands(origin.user_epoch) {
-            *claimed = Some(None);
             return NO_GRANT;
         }
-        let family = self.families.len();
-        *claimed = Some(Some(family));
+        let new = self.families.len();
+        *family = Some(new);
         let limit = self.capped.then_some(self.now + CAP);
         self.families.push(Family { origin: origin.clone(), limit, ended: false });
-        Expected::New(family)
+        Expected::New(new)
     }
 
     /// RFC 6749 §6, RFC 9700 §4.14.2. `forgotten`: the server says that there is no such refresh token.
@@ -236,7 +237,7 @@ impl Model {
     /// A consent taken back ends what was issued under it.
     pub(super) fn withdraw(&mut self, user: usize, client: usize) {
         let of = |origin: &Origin| (origin.user, origin.client) == (user, client);
-        self.codes.iter_mut().filter(|code| of(&code.origin) && code.claimed.is_none()).for_each(|code| {
+        self.codes.iter_mut().filter(|code| of(&code.origin) && !code.claimed).for_each(|code| {
             code.expires = code.expires.min(self.now);
         });
         self.families.iter_mut().filter(|family| of(&family.origin)).for_each(|family| family.ended = true);

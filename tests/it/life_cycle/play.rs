@@ -40,9 +40,18 @@ struct Play {
     names: [[String; 2]; 2],
     start: Timestamp,
     model: Model,
-    /// Each user's browser: the cookie, which login that is, when it began and when it was last used.
-    browsers: [Option<(Bearer, SignedIn, usize, i64, i64)>; 2],
+    browsers: [Option<Browser>; 2],
     passwords: u32,
+}
+
+/// A browser in which a user has signed in.
+struct Browser {
+    cookie: Bearer,
+    signed_in: SignedIn,
+    /// Which login of the model that is.
+    login: usize,
+    began: i64,
+    used: i64,
 }
 
 /// Plays the steps from the beginning, and at the end presents every refresh token once more.
@@ -146,7 +155,7 @@ impl Play {
                 self.model.close(pair);
             }
             Step::SignOut { user } => {
-                if let Some((_, signed_in, login, ..)) = &self.browsers[*user] {
+                if let Some(Browser { signed_in, login, .. }) = &self.browsers[*user] {
                     self.provider.logins().end(signed_in.id, self.now()).await.unwrap();
                     self.model.logins[*login] = true;
                 }
@@ -176,7 +185,7 @@ impl Play {
     /// The user's login, where the person is or can be signed in.
     async fn signed_in(&mut self, user: usize) -> Checked<Option<(SignedIn, usize)>> {
         let (now, present, party) = (self.now(), self.model.now, self.model.users[user]);
-        if let Some((cookie, signed_in, login, began, used)) = &mut self.browsers[user] {
+        if let Some(Browser { cookie, signed_in, login, began, used }) = &mut self.browsers[user] {
             let found = self.provider.logins().find(&cookie.reveal(), now).await.unwrap();
             let stands = !party.off && i64::from(party.epoch) == signed_in.user.epoch && !self.model.logins[*login];
             if stands && present - *used < SURELY_SIGNED_IN && present - *began < SURELY_SIGNED_IN {
@@ -196,7 +205,8 @@ impl Play {
         let (cookie, signed_in) = self.provider.logins().start(&person, now).await.unwrap();
         let login = self.model.logins.len();
         self.model.logins.push(false);
-        self.browsers[user] = Some((cookie, signed_in.clone(), login, present, present));
+        self.browsers[user] =
+            Some(Browser { cookie, signed_in: signed_in.clone(), login, began: present, used: present });
         Ok(Some((signed_in, login)))
     }
 
