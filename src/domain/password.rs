@@ -86,7 +86,7 @@ fn argon2id(plain: &Secret, salt: &[u8], length: usize, params: Params, memory: 
 pub fn stored_form(text: &str) -> Option<&str> {
     let known = text.strip_prefix("__sha256:").is_some_and(|hex| unhex(hex).is_some())
         || Scrypt::parse(text).is_some()
-        || (text.starts_with("$argon2id$") && PasswordHash::new(text).is_ok_and(|hash| is_affordable(&hash)));
+        || readable(text).is_some();
     known.then_some(text)
 }
 
@@ -120,19 +120,16 @@ pub fn verify(plain: &Secret, stored: &str, memory: &mut Memory) -> Verified {
     if let Some(scrypt) = Scrypt::parse(stored) {
         return outdated(scrypt.matches(plain));
     }
-    let Ok(parsed) = PasswordHash::new(stored) else { return Verified::No };
-    if !matches_argon2id(plain, &parsed, memory).unwrap_or(false) {
+    let Some((parsed, params)) = readable(stored) else { return Verified::No };
+    if !matches_argon2id(plain, &parsed, params, memory).unwrap_or(false) {
         return Verified::No;
     }
     if is_current(&parsed) { Verified::Yes } else { Verified::Outdated }
 }
 
-fn matches_argon2id(plain: &Secret, hash: &PasswordHash, memory: &mut Memory) -> Option<bool> {
-    if hash.algorithm.as_str() != "argon2id" || !is_affordable(hash) || hash.version != Some(19) {
-        return None;
-    }
+fn matches_argon2id(plain: &Secret, hash: &PasswordHash, params: Params, memory: &mut Memory) -> Option<bool> {
     let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
-    let sum = argon2id(plain, salt.as_ref(), expected.len(), Params::try_from(hash).ok()?, memory)?;
+    let sum = argon2id(plain, salt.as_ref(), expected.len(), params, memory)?;
     Some(verify_slices_are_equal(&sum, expected.as_bytes()).is_ok())
 }
 
@@ -141,16 +138,22 @@ pub fn verify_nothing(plain: &Secret, memory: &mut Memory) {
     let _ = hash(plain, memory);
 }
 
-fn is_affordable(hash: &PasswordHash) -> bool {
-    let param = |name| hash.params.get_decimal(name).map(u64::from);
-    let (Some(memory), Some(passes)) = (param("m"), param("t")) else { return false };
-    memory <= MAX_MEMORY_KIB && memory * passes <= MAX_COST
+/// A whole argon2id hash within the bounds, with its parameters as they are verified with: of a name said twice, the last counts.
+fn readable(text: &str) -> Option<(PasswordHash, Params)> {
+    let hash = PasswordHash::new(text).ok()?;
+    let whole = hash.algorithm.as_str() == "argon2id"
+        && hash.version == Some(19)
+        && ["m", "t", "p"].into_iter().all(|name| hash.params.get(name).is_some())
+        && hash.salt.is_some()
+        && hash.hash.is_some();
+    let params = Params::try_from(&hash).ok().filter(|_| whole)?;
+    let (memory, passes) = (u64::from(params.m_cost()), u64::from(params.t_cost()));
+    (memory <= MAX_MEMORY_KIB && memory * passes <= MAX_COST).then_some((hash, params))
 }
 
 fn is_current(hash: &PasswordHash) -> bool {
-    let param = |name| hash.params.get_decimal(name);
-    hash.algorithm.as_str() == "argon2id"
-        && [("m", MEMORY_KIB), ("t", PASSES), ("p", LANES)].into_iter().all(|(name, value)| param(name) == Some(value))
+    argon2::Params::try_from(hash)
+        .is_ok_and(|params| (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY_KIB, PASSES, LANES))
 }
 
 /// Aidbox's scrypt form: `$s0$<params in hex>$<salt>$<key>` with params = log2(N) << 16 | r << 8 | p.
@@ -231,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_stored_form_matches_nothing() {
+        let other = Argon2::new(Algorithm::Argon2i, Version::V0x13, argon2::Params::new(1_024, 1, 1, None).unwrap());
+        let other = other.hash_password(b"password").unwrap().to_string();
+        assert!(stored_form(&other).is_none());
+        assert_eq!(verify(&Secret::new("password"), &other), Verified::No);
+        for part in ["$argon2id$v=19$m=8,t=1,p=1", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0"] {
+            assert!(stored_form(part).is_none(), "{part}: there is nothing to compare with");
+        }
+    }
+
+    #[test]
     fn a_hash_that_would_stall_the_server_is_no_stored_form() {
         for params in ["m=4194304,t=100", "m=4194304,t=1", "m=8,t=600000"] {
             let huge =
@@ -238,6 +252,10 @@ mod tests {
             assert!(stored_form(&huge).is_none(), "{params}");
             assert_eq!(verify(&Secret::new("x"), &huge), Verified::No);
         }
+        // Of a parameter said twice, the verifier takes the last.
+        let twice = "$argon2id$v=19$m=8,t=1,p=1,m=4194304,t=100,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        assert!(stored_form(twice).is_none());
+        assert_eq!(verify(&Secret::new("x"), twice), Verified::No);
         assert!(stored_form("$s0$ff0801$AAAA$AAAA").is_none());
         assert!(stored_form("plain").is_none() && stored_form("__sha256:xyz").is_none());
     }

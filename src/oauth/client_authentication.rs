@@ -44,9 +44,10 @@ impl Basic {
 }
 
 impl Basic {
-    /// The undecoded reading, where decoding made a difference.
-    fn raw_if_other(&self) -> Option<&(String, Secret)> {
-        Some(&self.raw).filter(|raw| self.decoded.as_ref() != Some(raw))
+    /// The readings, each `client_id` and secret: the decoded one first, then the undecoded where that is another.
+    pub fn readings(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let raw = Some(&self.raw).filter(|raw| self.decoded.as_ref() != Some(raw));
+        self.decoded.iter().chain(raw).map(|(id, secret)| (id.as_str(), secret))
     }
 }
 
@@ -211,8 +212,7 @@ fn presented<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Result<Present
             "the client authenticates twice, by HTTP Basic and by client_secret in the body; use one of them",
         ));
     }
-    let candidates: Vec<(&str, Secret)> =
-        basic.decoded.iter().chain(basic.raw_if_other()).map(|(id, secret)| (id.as_str(), secret.clone())).collect();
+    let candidates: Vec<(&str, Secret)> = basic.readings().map(|(id, secret)| (id, secret.clone())).collect();
     if in_body.is_some_and(|id| candidates.iter().all(|(candidate, _)| *candidate != id)) {
         return Err(Refused::invalid_request("client_id in the body is another client than the one of HTTP Basic"));
     }

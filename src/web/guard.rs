@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
-use super::App;
+use super::{App, Reach};
 use crate::clock::monotonic_millis;
 use crate::clock::new_row_id;
 
@@ -38,7 +38,7 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         if let Some(host) = authority {
             request.headers_mut().insert(HOST, host);
         }
-        let known = header_host(request.headers()).is_some_and(|host| is_our_host(&app, &host));
+        let known = header_host(request.headers()).is_some_and(|host| app.reach.answers_to(&host));
         let probe = matches!(path.as_str(), "/healthz" | "/readyz" | "/health");
         let place = app.places.place();
         // What has no body has arrived. Probes are answered however busy the server is.
@@ -98,14 +98,17 @@ fn header_host(headers: &HeaderMap) -> Option<String> {
     headers.get(HOST).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-fn is_our_host(app: &App, host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    let name = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(host.as_str(), |(name, _)| name);
-    let listed = app.reach.hosts.iter().any(|known| *known == host || known == name);
-    listed || (app.reach.any_local_host && is_local(name))
+impl Reach {
+    /// Whether a `Host` header names this server, with or without a port.
+    pub fn answers_to(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let name = host
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+            .map_or(host.as_str(), |(name, _)| name);
+        let listed = self.hosts.iter().any(|known| *known == host || known == name);
+        listed || (self.any_local_host && is_local(name))
+    }
 }
 
 /// Names that no public DNS gives to a stranger: loopback addresses, `localhost`, and single labels (a container's name).

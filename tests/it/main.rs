@@ -17,6 +17,7 @@ mod expiry;
 mod form_protection;
 mod introspection;
 mod issued_tokens;
+mod life_cycle;
 mod login_page;
 mod logout_page;
 mod password_grant;
