@@ -105,6 +105,8 @@ mod tests {
         headers.insert("x-forwarded-for", HeaderValue::from_bytes(b"\xff, 192.0.2.1").unwrap());
         assert_eq!(reach.client_address(proxy, &headers).to_string(), "192.0.2.1");
         headers.insert("forwarded", HeaderValue::from_bytes(b"for=\xff, for=192.0.2.2").unwrap());
+        assert_eq!(reach.client_address(proxy, &headers), proxy, "two kinds: one of them is the client's");
+        headers.remove("x-forwarded-for");
         assert_eq!(reach.client_address(proxy, &headers).to_string(), "192.0.2.2");
     }
 }
