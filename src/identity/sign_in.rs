@@ -138,7 +138,7 @@ impl SignIn {
     }
 
     async fn refuse_blocked(&self, keys: &[[u8; 32]; 3], now: Timestamp) -> Result<(), Refused> {
-        match self.store.blocked_until(keys, now).await? {
+        match self.store.blocked_until(keys, ACCOUNT_AT_ADDRESS.longest, now).await? {
             Some(until) => Err(Refused::Throttled(now.until(until).max(1))),
             None => Ok(()),
         }

@@ -30,8 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 8_192;
 /// File descriptors that are not for clients: the database's connections, files, the listener.
 const RESERVED: usize = 128;
-/// Headers of a request are no longer than this.
-const HEADERS: u16 = 32 * 1_024;
+/// The head of a request is no longer than this: hyper's longest URL, and headers.
+const HEAD: usize = 96 * 1_024;
+/// The same on HTTP/2, where many come at once.
+const HEADERS: u32 = 32 * 1_024;
 /// What an HTTP/2 connection may send before we have read it: a body of a protocol request, and some of those together.
 const STREAM_WINDOW: u32 = 64 * 1_024;
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
@@ -66,17 +68,12 @@ pub(super) async fn serve(
     grace: Duration,
 ) {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_headers(100)
-        .max_buf_size(usize::from(HEADERS));
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_headers(100).max_buf_size(HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)
-        .max_header_list_size(u32::from(HEADERS))
+        .max_header_list_size(HEADERS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(Duration::from_secs(30))

@@ -155,6 +155,11 @@ impl Instance {
         Ok(Self { address, issuer: issuer.as_str().to_owned(), clock, store, demo, stop, serving, sweeping })
     }
 
+    /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
+    pub async fn sweep(&self) -> crate::store::Result<u64> {
+        sweeper::once(&self.store, &self.clock).await
+    }
+
     /// Takes no new connections, lets requests in flight finish within the grace, and closes the database.
     pub async fn stop(self) {
         let _ = self.stop.send(true);

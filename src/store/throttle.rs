@@ -15,16 +15,18 @@ pub struct Limit {
 }
 
 impl Store {
-    /// The latest moment until which any of these keys is blocked.
-    pub async fn blocked_until(&self, keys: &[[u8; 32]; 3], now: Timestamp) -> Result<Option<Timestamp>> {
+    /// The latest moment until which any of these keys is blocked. What is blocked for longer than the longest wait was counted by a
+    /// clock that was ahead, and is not.
+    pub async fn blocked_until(&self, keys: &[[u8; 32]; 3], longest: i64, now: Timestamp) -> Result<Option<Timestamp>> {
         let row = sql!(
             self.reader(),
             fetch_one as (Option<Timestamp>,),
-            "SELECT max(blocked_until) FROM throttle WHERE key IN ($1, $2, $3) AND blocked_until > $4",
+            "SELECT max(blocked_until) FROM throttle WHERE key IN ($1, $2, $3) AND blocked_until > $4 AND blocked_until <= $4 + $5",
             keys[0].as_slice(),
             keys[1].as_slice(),
             keys[2].as_slice(),
             now,
+            longest,
         )?;
         Ok(row.0)
     }
@@ -58,7 +60,7 @@ impl Store {
                    ELSE (CAST(1 AS BIGINT) << CAST(",
                 failures!(),
                 " - $4 AS INTEGER)) END
-                 WHERE throttle.blocked_until <= $2
+                 WHERE throttle.blocked_until <= $2 OR throttle.blocked_until > $2 + $5
                  RETURNING failures"
             ),
             key.as_slice(),

@@ -9,8 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::protocol_error;
 
-/// Places per core: some tenths of a second of work, and more than may wait for slow hashes.
-const PER_CORE: usize = 512;
+/// Places per core: a tenth of a second of work or so, and more than may wait for slow hashes.
+const PER_CORE: usize = 256;
 
 /// All places. Clones share them.
 #[derive(Clone, Debug)]

@@ -6,15 +6,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![allow(clippy::disallowed_methods, reason = "processes have the real clock")]
 
-// mod clocks;
+mod clocks;
 mod crash;
 mod failover;
-// mod fleet;
+mod fleet;
 mod load;
 mod outages;
-// mod overload;
+mod overload;
 mod postgres;
-// mod slow;
+mod slow;
 #[path = "../it/support/mod.rs"]
 #[allow(unused, reason = "the support of tests/it, which uses all of it")]
 mod support;

@@ -190,6 +190,7 @@ impl Process {
     }
 
     /// Its process id.
+    #[allow(dead_code, reason = "only tests/endurance looks at the process from outside")]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
