@@ -102,11 +102,11 @@ async fn a_rolling_restart_with_new_keys_goes_unnoticed() {
         customers.push(tokio::spawn(customer(Arc::clone(&balancer), tokens.text("refresh_token"), Arc::clone(&going))));
     }
     for round in 0..rounds(1) {
-        for node in 0..nodes.len() {
+        for (node, place) in nodes.iter_mut().enumerate() {
             // The new one is there before the old one goes, as orchestrators do.
             let (process, service) = tokio::task::block_in_place(|| folder.serve(&[]));
             balancer.nodes.lock().unwrap()[node] = service.address;
-            let (old, _) = std::mem::replace(&mut nodes[node], (process, service));
+            let (old, _) = std::mem::replace(place, (process, service));
             old.signal("TERM");
             let ended = tokio::task::block_in_place(|| old.ended());
             assert_eq!(ended.code, 0, "{ended:?}");

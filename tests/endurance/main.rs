@@ -3,7 +3,7 @@
 //! The program itself runs, on SQLite and on a throwaway PostgreSQL ([`postgres`]) that each test starts and mistreats. Every test
 //! has a short form for each change; `ENDURANCE_ROUNDS=100 cargo test --test endurance` goes on for longer. One runs at a time,
 //! because they measure.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![allow(clippy::disallowed_methods, reason = "processes have the real clock")]
 
 mod clocks;
