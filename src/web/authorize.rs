@@ -1,11 +1,11 @@
 //! `GET` and `POST /oauth2/authorize`: draws the next step that the protocol decides on.
 
 use axum::Extension;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::body::PageBody;
+use super::body::{PageBody, PageQuery};
 use super::guard::RequestId;
 use super::page::see_other;
 use super::{App, consent, error_page, login};
@@ -22,16 +22,13 @@ pub(crate) async fn get(
     Extension(id): Extension<RequestId>,
     method: Method,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    PageQuery(params): PageQuery,
 ) -> Response {
     if method == Method::HEAD {
         // HEAD must not issue a code.
         return StatusCode::OK.into_response();
     }
-    match Params::from_form(query.unwrap_or_default().as_bytes()) {
-        Ok(params) => authorize(&app, &id, &headers, &params).await,
-        Err(why) => error_page::refused(&app, &id, &why),
-    }
+    authorize(&app, &id, &headers, &params).await
 }
 
 /// `POST /oauth2/authorize` (Core §3.1.2.1)

@@ -1,14 +1,15 @@
 //! Bodies of protocol requests: form, JSON or YAML, with the same parameter names.
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::guard::RequestId;
 use super::place::Place;
-use super::protocol_error::refused;
+use super::protocol_error::{self, refused};
 use super::{App, error_page};
 use crate::oauth::client_authentication::Basic;
 use crate::oauth::{Params, Refused};
@@ -37,17 +38,55 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
+/// The parameters of a page's address.
+pub(crate) struct PageQuery(pub(crate) Params);
+
+/// A form of ours that a browser posts: the request it is about, in its address, and its fields, each once.
+pub(crate) struct PageForm {
+    pub(crate) query: Params,
+    pub(crate) fields: Params,
+}
+
+/// What a client says of itself in the `Authorization` header of a protocol request.
+pub(crate) struct ClientBasic(pub(crate) Option<Basic>);
+
 impl FromRequest<App> for PageBody {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
-        let id = request.extensions().get::<RequestId>().cloned();
-        let id = id.unwrap_or_else(|| RequestId(String::new()));
-        let place = Place::of(&request);
+        let id = RequestId::of(request.extensions());
         let received = receive(request, app).await;
-        let params = received.map_err(|(status, why)| (status, error_page::refused(app, &id, &why)).into_response())?;
-        place.as_ref().map_or(Ok(()), Place::take)?;
-        Ok(Self(params))
+        received.map(Self).map_err(|(status, why)| (status, error_page::refused(app, &id, &why)).into_response())
+    }
+}
+
+impl FromRequestParts<App> for PageQuery {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let read = Params::from_form(parts.uri.query().unwrap_or_default().as_bytes());
+        read.map(Self).map_err(|why| error_page::refused(app, &RequestId::of(&parts.extensions), &why))
+    }
+}
+
+impl FromRequest<App> for PageForm {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let id = RequestId::of(request.extensions());
+        let (mut parts, body) = request.into_parts();
+        let PageQuery(query) = PageQuery::from_request_parts(&mut parts, app).await?;
+        let PageBody(fields) = PageBody::from_request(Request::from_parts(parts, body), app).await?;
+        fields.refuse_repeated().map_err(|why| error_page::refused(app, &id, &why))?;
+        Ok(Self { query, fields })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ClientBasic {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        basic(&parts.headers).map(Self).map_err(|why| protocol_error::failed(&parts.headers, why.into()))
     }
 }
 

@@ -6,7 +6,7 @@ use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
 use super::authorize::{draw, signed_in, sound_request};
-use super::body::PageBody;
+use super::body::PageForm;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
 use super::login::{own_logo, web_link, with_query};
@@ -60,16 +60,9 @@ pub(crate) async fn post(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
-    PageBody(fields): PageBody,
+    PageForm { query: params, fields }: PageForm,
 ) -> Response {
     let now = app.clock.now();
-    let params = match Params::from_form(query.unwrap_or_default().as_bytes())
-        .and_then(|params| fields.refuse_repeated().map(|()| params))
-    {
-        Ok(params) => params,
-        Err(why) => return error_page::refused(&app, &id, &why),
-    };
     let query = params.to_query();
     let again = app.href(&with_query("/oauth2/authorize", &query));
     let login = match signed_in(&app, &headers).await {

@@ -82,7 +82,7 @@ pub(crate) fn not_found(app: &App, parts: &Parts) -> Response {
         title: None,
         error: "not_found".into(),
         description: "There is nothing at this address.".into(),
-        request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+        request_id: RequestId::of(&parts.extensions).0,
         hint: None,
     };
     Page::new(view).status(StatusCode::NOT_FOUND).into_response()

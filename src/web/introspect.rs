@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
-use super::body::{Body, basic};
+use super::body::{Body, ClientBasic};
 use super::client_address::ClientAddress;
 use super::{App, protocol_error};
 
@@ -13,13 +13,10 @@ use super::{App, protocol_error};
 pub(crate) async fn post(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
+    ClientBasic(basic): ClientBasic,
     headers: HeaderMap,
     Body(params): Body,
 ) -> Response {
-    let basic = match basic(&headers) {
-        Ok(basic) => basic,
-        Err(why) => return protocol_error::failed(&headers, why.into()),
-    };
     match app.provider.introspect(basic.as_ref(), &params, address, app.clock.now()).await {
         Ok(answer) => Json(answer).into_response(),
         Err(failure) => protocol_error::failed(&headers, failure),

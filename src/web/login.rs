@@ -2,13 +2,13 @@
 //! the browser goes back there.
 
 use axum::Extension;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 
 use super::authorize::signed_in;
-use super::body::PageBody;
+use super::body::{PageForm, PageQuery};
 use super::client_address::ClientAddress;
 use super::cookies::{self, Cookie};
 use super::csrf::{self, Form};
@@ -73,12 +73,8 @@ pub(crate) async fn get(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    PageQuery(params): PageQuery,
 ) -> Response {
-    let params = match Params::from_form(query.unwrap_or_default().as_bytes()) {
-        Ok(params) => params,
-        Err(why) => return error_page::refused(&app, &id, &why),
-    };
     let login = match signed_in(&app, &headers).await {
         Ok(login) => login,
         Err(internal) => return error_page::internal_error(&app, &id, &internal),
@@ -110,16 +106,9 @@ pub(crate) async fn post(
     Extension(id): Extension<RequestId>,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
-    PageBody(fields): PageBody,
+    PageForm { query: params, fields }: PageForm,
 ) -> Response {
     let now = app.clock.now();
-    let params = match Params::from_form(query.unwrap_or_default().as_bytes())
-        .and_then(|params| fields.refuse_repeated().map(|()| params))
-    {
-        Ok(params) => params,
-        Err(why) => return error_page::refused(&app, &id, &why),
-    };
     let query = params.to_query();
     let form = Form { name: FORM, login: "", subject: &query };
     if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), now) {

@@ -1,13 +1,13 @@
 //! `/oauth2/logout`: RP-initiated logout, and the confirmation page it may need.
 
 use axum::Extension;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::header::{HeaderMap, SET_COOKIE};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::authorize::signed_in;
-use super::body::PageBody;
+use super::body::{PageBody, PageQuery};
 use super::cookies::Cookie;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
@@ -28,15 +28,12 @@ pub(crate) async fn get(
     Extension(id): Extension<RequestId>,
     method: Method,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    PageQuery(params): PageQuery,
 ) -> Response {
     if method == Method::HEAD {
         return StatusCode::OK.into_response();
     }
-    match Params::from_form(query.unwrap_or_default().as_bytes()) {
-        Ok(params) => answer(&app, &id, &headers, &params).await,
-        Err(why) => error_page::refused(&app, &id, &why),
-    }
+    answer(&app, &id, &headers, &params).await
 }
 
 /// `POST /oauth2/logout`: a client's request, or our own form.

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::body::{Body, basic};
+use super::body::{Body, ClientBasic};
 use super::client_address::ClientAddress;
 use super::{App, cors, protocol_error};
 
@@ -12,13 +12,10 @@ use super::{App, cors, protocol_error};
 pub(crate) async fn post(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
+    ClientBasic(basic): ClientBasic,
     headers: HeaderMap,
     Body(params): Body,
 ) -> Response {
-    let basic = match basic(&headers) {
-        Ok(basic) => basic,
-        Err(why) => return protocol_error::failed(&headers, why.into()),
-    };
     let response = match app.provider.revoke(basic.as_ref(), &params, address, app.clock.now()).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(failure) => protocol_error::failed(&headers, failure),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
-use super::body::{Body, basic};
+use super::body::{Body, ClientBasic};
 use super::client_address::ClientAddress;
 use super::{App, cors, protocol_error};
 use crate::oauth::token::TokenRequest;
@@ -14,13 +14,10 @@ use crate::oauth::token::TokenRequest;
 pub(crate) async fn post(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
+    ClientBasic(basic): ClientBasic,
     headers: HeaderMap,
     Body(params): Body,
 ) -> Response {
-    let basic = match basic(&headers) {
-        Ok(basic) => basic,
-        Err(why) => return protocol_error::failed(&headers, why.into()),
-    };
     let request = TokenRequest { basic: basic.as_ref(), params: &params, address, now: app.clock.now() };
     let response = match app.provider.token(&request).await {
         // RFC 6749 §5.1 wants no-store and no-cache, which every answer of ours has that does not say otherwise.
