@@ -171,12 +171,12 @@ impl Store {
             // `run_direct`, because the future of `run` is not known to be `Send`.
             Db::Postgres(postgres) => {
                 let mut connection = postgres.unlimited().await?;
-                sqlx::migrate!("migrations/postgres").run_direct(None, &mut connection, false).await?;
+                migrator(sqlx::migrate!("migrations/postgres")).run_direct(None, &mut connection, false).await?;
                 connection.close().await?;
             }
             Db::Sqlite(sqlite) => {
                 let mut tx = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
-                sqlx::migrate!("migrations/sqlite").run_direct(None, &mut *tx, false).await?;
+                migrator(sqlx::migrate!("migrations/sqlite")).run_direct(None, &mut *tx, false).await?;
                 tx.commit().await?;
             }
         }
@@ -308,6 +308,13 @@ impl Tx {
             Db::Sqlite(_) => Ok(()),
         }
     }
+}
+
+/// A database that a newer version has migrated is served all the same: during an upgrade nodes of both versions come and go, and
+/// migrations take nothing away that the version before needs.
+fn migrator(mut migrator: sqlx::migrate::Migrator) -> sqlx::migrate::Migrator {
+    migrator.set_ignore_missing(true);
+    migrator
 }
 
 /// How long a request waits for the connection that writes, and that for another process which holds the file's lock.

@@ -11,9 +11,11 @@ use std::time::Duration;
 use reqwest::Client;
 use serde_json::json;
 
-use crate::load::{Outcome, ask, code, furnished_on, get, introspect, own_token, redeem, refresh, signed_in};
+use crate::load::{
+    Outcome, ask, code, furnished, furnished_on, get, introspect, own_token, redeem, refresh, signed_in,
+};
 use crate::postgres::Postgres;
-use crate::support::{Process, Service, within_a_second};
+use crate::support::{Database, Folder, Process, Service, within_a_second};
 use crate::{alone, rounds};
 
 /// What a load balancer knows: addresses, some of which may have gone.
@@ -186,5 +188,26 @@ async fn what_changes_on_one_node_holds_on_all_within_a_second() {
         patch(node, "/User/alice", json!({"inactive": true})).await;
         within_a_second(async || on_all(&hers, false).await).await;
         patch(node, "/User/alice", json!({"inactive": false})).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_starts_on_a_database_that_a_newer_version_has_migrated() {
+    let _alone = alone().await;
+    let postgres = Postgres::start();
+    let on_postgres = furnished_on(&postgres.url()).await;
+    let on_sqlite = furnished(Folder::new(Database::Sqlite).await);
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'of later', TRUE, $1, 0)";
+    for folder in [&on_postgres, &on_sqlite] {
+        folder.ok(&["migrate"]);
+    }
+    sqlx::query(newer).bind(vec![0_u8; 48]).execute(&mut postgres.connect().await).await.unwrap();
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(on_sqlite.path.join("it.db"));
+    let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect_with(&file).await.unwrap();
+    sqlx::query(newer).bind(vec![0_u8; 48]).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    for folder in [&on_postgres, &on_sqlite] {
+        let (_process, service) = folder.serve(&[]);
+        assert_eq!(own_token(&service.http, service.address).await.status, 200);
     }
 }
