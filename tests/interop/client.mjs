@@ -134,7 +134,6 @@ for (const algorithm of ['RS256', 'ES256', 'EdDSA']) {
 await checkCodeFlow(await discover('spa', undefined, client.None()), { confidential: false })
 
 const config = await discover('web-app', 'wrong')
-// The library reads the challenge of a 401 before its body.
-await refused('OAUTH_WWW_AUTHENTICATE_CHALLENGE', client.clientCredentialsGrant(config))
+await refused('invalid_client', client.clientCredentialsGrant(config))
 const denied = await startCodeFlow(config, new Browser(), { prompt: 'consent' }, 'deny')
 await refused('access_denied', client.authorizationCodeGrant(config, denied.returned, denied.checks))
