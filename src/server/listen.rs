@@ -15,7 +15,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -28,6 +28,8 @@ use crate::web::Peer;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// No more connections than this at once; the next ones are refused.
 const CONNECTIONS: usize = 8_192;
+/// So many may wait to be accepted, as far as the system lets us.
+const QUEUE: u32 = 4_096;
 /// File descriptors that are not for clients: the database's connections, files, the listener.
 const RESERVED: usize = 128;
 /// The head of a request is no longer than this: hyper's longest URL, and headers.
@@ -57,6 +59,15 @@ pub(super) fn tls(files: Option<&Tls>) -> Result<Option<TlsAcceptor>, String> {
         .map_err(|error| error.to_string())?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+/// Takes the address. A crowd that comes in one moment waits in the system's queue, which drops whom it cannot hold for seconds.
+pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 /// Serves until told to stop, then waits for requests in flight, at most for the grace.

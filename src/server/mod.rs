@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -121,8 +120,7 @@ impl Instance {
     /// Starts a server: opens and migrates the database, makes keys on the first start, applies bundles, then listens.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let tls = listen::tls(settings.tls.as_ref()).map_err(StartError::Tls)?;
-        let listener =
-            TcpListener::bind(settings.listen).await.map_err(|error| StartError::Listen(settings.listen, error))?;
+        let listener = listen::bind(settings.listen).map_err(|error| StartError::Listen(settings.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
         let issuer = settings.issuer_at(address.port());
         let master = settings.obtain_master_key()?;

@@ -193,8 +193,12 @@ impl Postgres {
 
     /// Stops its processes where they stand, or lets them go on: `STOP`, `CONT`.
     pub(crate) fn signal(&self, name: &str) {
-        // Children may come and go meanwhile.
-        let _ = Command::new("kill").arg(format!("-{name}")).args(self.processes()).output();
+        // The postmaster first: then there are no new children. Some of those there are may go meanwhile.
+        let kill = |processes: &[String]| {
+            let _ = Command::new("kill").arg(format!("-{name}")).args(processes).output();
+        };
+        kill(&self.processes()[..1]);
+        kill(&self.processes());
     }
 
     /// Fills its disk; the file answered makes room when removed.
