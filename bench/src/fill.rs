@@ -27,6 +27,8 @@ pub(crate) struct Filled {
     /// The time of the first, in milliseconds.
     base: u64,
     pub(crate) rows: u64,
+    /// The first row whose refresh token may be handed out: those before were at an earlier call's disposal.
+    unused_from: u64,
     /// How many refresh tokens were handed out.
     used: Arc<AtomicU64>,
 }
@@ -43,12 +45,13 @@ impl Filled {
     /// A refresh token that was not handed out before.
     pub(crate) fn fresh_refresh_token(&self) -> Result<String> {
         let used = self.used.fetch_add(1, Ordering::Relaxed);
-        if used >= self.rows {
+        let unused = self.rows - self.unused_from;
+        if used >= unused {
             return Err(
                 "all refresh tokens of the table are used up: fill in more rows, or measure for a shorter time".into(),
             );
         }
-        Ok(self.bearer("cs_rt_", used.wrapping_mul(STRIDE) % self.rows))
+        Ok(self.bearer("cs_rt_", self.unused_from + used.wrapping_mul(STRIDE) % unused))
     }
 
     fn bearer(&self, prefix: &str, row: u64) -> String {
@@ -164,7 +167,7 @@ impl Database {
             }
         }
         self.settle().await?;
-        Ok(Filled { base, rows, used: before.map_or_else(Arc::default, |before| Arc::clone(&before.used)) })
+        Ok(Filled { base, rows, unused_from: before.map_or(0, |before| before.rows), used: Arc::default() })
     }
 
     /// Lets the database finish what it would otherwise do while it is measured.
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn ids_are_time_ordered_and_valid() {
-        let filled = Filled { base: 1_700_000_000_000, rows: 10, used: Arc::default() };
+        let filled = Filled { base: 1_700_000_000_000, rows: 10, unused_from: 0, used: Arc::default() };
         let ids: Vec<_> = (0..10).map(|row| uuid::Uuid::from_bytes(filled.id(row))).collect();
         assert!(ids.is_sorted());
         assert_eq!(ids[9].to_string(), "018bcfe5-6809-7000-8000-000000000009");
@@ -198,18 +201,19 @@ mod tests {
 
     #[test]
     fn each_refresh_token_is_handed_out_once() {
-        let filled = Filled { base: 1, rows: 1000, used: Arc::default() };
+        let filled = Filled { base: 1, rows: 1500, unused_from: 500, used: Arc::default() };
         let mut tokens: Vec<_> = (0..1000).map(|_| filled.fresh_refresh_token().unwrap()).collect();
         assert!(filled.clone().fresh_refresh_token().is_err());
         tokens.sort();
         tokens.dedup();
         assert_eq!(tokens.len(), 1000);
+        assert!((0..500).all(|row| tokens.binary_search(&filled.bearer("cs_rt_", row)).is_err()));
     }
 
     #[tokio::test]
     async fn the_statement_makes_the_same_ids() {
         let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        let filled = Filled { base: 1_700_000_000_000, rows: 4096, used: Arc::default() };
+        let filled = Filled { base: 1_700_000_000_000, rows: 4096, unused_from: 0, used: Arc::default() };
         let id: Vec<u8> =
             sqlx::query_scalar("SELECT unhex(printf('%012x70008000%012x', ? + n, n)) FROM (SELECT ? AS n)")
                 .bind(1_700_000_000_000_i64)
