@@ -97,7 +97,9 @@ async fn is_killed_at_random_moments(folder: Folder) {
                 _ => {}
             }
         }
-        assert_all_active(&service, &tokens).await;
+        // The latest each time, and all of them in the end.
+        let from = if round == rounds { 0 } else { tokens.len().saturating_sub(1_000) };
+        assert_all_active(&service, &tokens[from..]).await;
         assert_all_active(&service, &hers).await;
         // What was in doubt is spent once at the most, by whoever comes first; and what was spent stays so. A second use ends what came
         // of the first.
