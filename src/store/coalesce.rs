@@ -110,7 +110,7 @@ where
     let mut tries = 1;
     loop {
         let mut asked = tokio::spawn(ask(Arc::clone(questions)));
-        let answered = if let Ok(answered) = tokio::time::timeout(PATIENCE, &mut asked).await {
+        let answered = if let Ok(answered) = timeout(PATIENCE, &mut asked).await {
             answered.unwrap_or(Err(Error::WorkerCrashed))
         } else {
             asked.abort();

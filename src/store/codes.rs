@@ -291,43 +291,33 @@ impl Tx {
 }
 
 async fn insert_postgres(lender: Lender<'_>, codes: &[Code]) -> Result<()> {
-    macro_rules! column {
-        ($c:ident => $value:expr) => {
-            codes.iter().map(|$c| $value).collect::<Vec<_>>()
-        };
-    }
     let insert = sqlx::query(concat!(
         insert_code!(),
         "SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::bool[], $7::text[], $8::text[],
            $9::bigint[], $10::uuid[], $11::bool[], $12::text[], $13::bool[], $14::text[], $15::bigint[], $16::bigint[])"
     ))
-    .bind(column!(c => c.id))
-    .bind(column!(c => c.digest.as_slice()))
-    .bind(column!(c => c.client_id.as_str()))
-    .bind(column!(c => c.client_epoch))
-    .bind(column!(c => c.redirect_uri.as_str()))
-    .bind(column!(c => c.redirect_required))
-    .bind(column!(c => c.code_challenge.as_deref()))
-    .bind(column!(c => c.user_id.as_str()))
-    .bind(column!(c => c.user_epoch))
-    .bind(column!(c => c.login_id))
-    .bind(column!(c => c.shared))
-    .bind(column!(c => c.scope.as_str()))
-    .bind(column!(c => c.id_token))
-    .bind(column!(c => c.nonce.as_deref()))
-    .bind(column!(c => c.auth_time))
-    .bind(column!(c => c.expires_at));
+    .bind(column!(codes, c => c.id))
+    .bind(column!(codes, c => c.digest.as_slice()))
+    .bind(column!(codes, c => c.client_id.as_str()))
+    .bind(column!(codes, c => c.client_epoch))
+    .bind(column!(codes, c => c.redirect_uri.as_str()))
+    .bind(column!(codes, c => c.redirect_required))
+    .bind(column!(codes, c => c.code_challenge.as_deref()))
+    .bind(column!(codes, c => c.user_id.as_str()))
+    .bind(column!(codes, c => c.user_epoch))
+    .bind(column!(codes, c => c.login_id))
+    .bind(column!(codes, c => c.shared))
+    .bind(column!(codes, c => c.scope.as_str()))
+    .bind(column!(codes, c => c.id_token))
+    .bind(column!(codes, c => c.nonce.as_deref()))
+    .bind(column!(codes, c => c.auth_time))
+    .bind(column!(codes, c => c.expires_at));
     lent!(lender, loan => insert.execute(loan.ask())).map(drop)
 }
 
 /// One statement for all. Rows are locked in the order of their ids, so that the batches of several nodes wait for each other rather
 /// than deadlock; of two requests for one code, in one batch or in two, one finds it unclaimed.
 async fn redeem_postgres(lender: Lender<'_>, redemptions: &[Redemption]) -> Result<Vec<Option<Redeemed>>> {
-    macro_rules! column {
-        ($r:ident => $value:expr) => {
-            redemptions.iter().map(|$r| $value).collect::<Vec<_>>()
-        };
-    }
     let query = sqlx::query_as(concat!(
         "WITH q AS (
            SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
@@ -357,22 +347,22 @@ async fn redeem_postgres(lender: Lender<'_>, redemptions: &[Redemption]) -> Resu
            FROM found WHERE person_active)
          SELECT * FROM found"
     ))
-    .bind(column!(r => r.id))
-    .bind(column!(r => r.digest.as_bytes()))
-    .bind(column!(r => r.client_id.as_str()))
-    .bind(column!(r => r.client_epoch))
-    .bind(column!(r => r.redirect_uri.as_deref()))
-    .bind(column!(r => r.code_challenge.as_deref()))
-    .bind(column!(r => r.session_id))
-    .bind(column!(r => r.token_digest.as_ref().map(Digest::as_bytes)))
-    .bind(column!(r => r.token_expires_at))
-    .bind(column!(r => r.audience.as_str()))
-    .bind(column!(r => r.refresh_digest.as_bytes()))
-    .bind(column!(r => r.refresh_expires_at))
-    .bind(column!(r => r.refresh_limit))
-    .bind(column!(r => r.refresh_always))
-    .bind(column!(r => r.refresh_if_asked))
-    .bind(column!(r => r.now))
+    .bind(column!(redemptions, r => r.id))
+    .bind(column!(redemptions, r => r.digest.as_bytes()))
+    .bind(column!(redemptions, r => r.client_id.as_str()))
+    .bind(column!(redemptions, r => r.client_epoch))
+    .bind(column!(redemptions, r => r.redirect_uri.as_deref()))
+    .bind(column!(redemptions, r => r.code_challenge.as_deref()))
+    .bind(column!(redemptions, r => r.session_id))
+    .bind(column!(redemptions, r => r.token_digest.as_ref().map(Digest::as_bytes)))
+    .bind(column!(redemptions, r => r.token_expires_at))
+    .bind(column!(redemptions, r => r.audience.as_str()))
+    .bind(column!(redemptions, r => r.refresh_digest.as_bytes()))
+    .bind(column!(redemptions, r => r.refresh_expires_at))
+    .bind(column!(redemptions, r => r.refresh_limit))
+    .bind(column!(redemptions, r => r.refresh_always))
+    .bind(column!(redemptions, r => r.refresh_if_asked))
+    .bind(column!(redemptions, r => r.now))
     .bind(FOREVER);
     let rows: Vec<Redeemed> = lent!(lender, loan => query.fetch_all(loan.ask()))?;
     let mut redeemed: HashMap<Option<Uuid>, Redeemed> =

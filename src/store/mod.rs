@@ -53,6 +53,13 @@ macro_rules! lent {
 }
 use lent;
 
+/// One field of all that share a statement, as PostgreSQL's `unnest` takes it.
+macro_rules! column {
+    ($rows:expr, $row:ident => $value:expr) => {
+        $rows.iter().map(|$row| $value).collect::<Vec<_>>()
+    };
+}
+
 mod coalesce;
 pub mod codes;
 pub mod documents;

@@ -137,11 +137,6 @@ async fn rotate_sqlite(tx: &mut Tx, r: &Rotation) -> Result<Option<Found>> {
 /// One statement for all. Rows are locked in the order of their ids, so that the batches of several nodes wait for each other rather
 /// than deadlock; of two requests for one token, in one batch or in two, one finds it unspent.
 async fn rotate_postgres(lender: Lender<'_>, rotations: &[Rotation]) -> Result<Vec<Option<Found>>> {
-    macro_rules! column {
-        ($r:ident => $value:expr) => {
-            rotations.iter().map(|$r| $value).collect::<Vec<_>>()
-        };
-    }
     let query = sqlx::query_as(concat!(
         "WITH q AS (
            SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
@@ -170,18 +165,18 @@ async fn rotate_postgres(lender: Lender<'_>, rotations: &[Rotation]) -> Result<V
          SELECT ", columns!(), ", TRUE AS live, person.body AS person, person.updated_at AS person_updated_at FROM s
          LEFT JOIN document person ON person.kind = 'User' AND person.id = s.user_id AND person.deleted_at IS NULL"
     ))
-    .bind(column!(r => r.id))
-    .bind(column!(r => r.digest.as_bytes()))
-    .bind(column!(r => r.client_id.as_str()))
-    .bind(column!(r => r.client_epoch))
-    .bind(column!(r => r.kind))
-    .bind(column!(r => r.scope.as_deref()))
-    .bind(column!(r => r.successor))
-    .bind(column!(r => r.token_digest.as_ref().map(Digest::as_bytes)))
-    .bind(column!(r => r.refresh_digest.as_bytes()))
-    .bind(column!(r => r.token_expires_at))
-    .bind(column!(r => r.refresh_expires_at))
-    .bind(column!(r => r.now))
+    .bind(column!(rotations, r => r.id))
+    .bind(column!(rotations, r => r.digest.as_bytes()))
+    .bind(column!(rotations, r => r.client_id.as_str()))
+    .bind(column!(rotations, r => r.client_epoch))
+    .bind(column!(rotations, r => r.kind))
+    .bind(column!(rotations, r => r.scope.as_deref()))
+    .bind(column!(rotations, r => r.successor))
+    .bind(column!(rotations, r => r.token_digest.as_ref().map(Digest::as_bytes)))
+    .bind(column!(rotations, r => r.refresh_digest.as_bytes()))
+    .bind(column!(rotations, r => r.token_expires_at))
+    .bind(column!(rotations, r => r.refresh_expires_at))
+    .bind(column!(rotations, r => r.now))
     .bind(SPENT_KEPT)
     .bind(FOREVER);
     let rows: Vec<Found> = lent!(lender, loan => query.fetch_all(loan.ask()))?;

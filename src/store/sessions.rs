@@ -218,39 +218,34 @@ pub(super) fn inserting(db: &Pools) -> Queue<Session, ()> {
 }
 
 async fn insert_postgres(lender: Lender<'_>, sessions: &[Session]) -> Result<()> {
-    macro_rules! column {
-        ($s:ident => $value:expr) => {
-            sessions.iter().map(|$s| $value).collect::<Vec<_>>()
-        };
-    }
     let insert = sqlx::query(concat!(
         insert_columns!(),
         "SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bool[], $6::text[], $7::bigint[], $8::text[],
            $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bool[], $14::bytea[], $15::bigint[], $16::bytea[],
            $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[])"
     ))
-    .bind(column!(s => s.id))
-    .bind(column!(s => s.kind.as_str()))
-    .bind(column!(s => s.family))
-    .bind(column!(s => s.parent))
-    .bind(column!(s => s.shared))
-    .bind(column!(s => s.user_id.as_deref()))
-    .bind(column!(s => s.user_epoch))
-    .bind(column!(s => s.client_id.as_deref()))
-    .bind(column!(s => s.client_epoch))
-    .bind(column!(s => s.scope.as_str()))
-    .bind(column!(s => s.granted_scope.as_str()))
-    .bind(column!(s => s.audience.as_str()))
-    .bind(column!(s => s.id_token))
-    .bind(column!(s => s.token_digest.as_deref()))
-    .bind(column!(s => s.token_expires_at))
-    .bind(column!(s => s.refresh_digest.as_deref()))
-    .bind(column!(s => s.refresh_expires_at))
-    .bind(column!(s => s.refresh_limit))
-    .bind(column!(s => s.auth_time))
-    .bind(column!(s => s.seen_at))
-    .bind(column!(s => s.created_at))
-    .bind(column!(s => s.row_expires_at()));
+    .bind(column!(sessions, s => s.id))
+    .bind(column!(sessions, s => s.kind.as_str()))
+    .bind(column!(sessions, s => s.family))
+    .bind(column!(sessions, s => s.parent))
+    .bind(column!(sessions, s => s.shared))
+    .bind(column!(sessions, s => s.user_id.as_deref()))
+    .bind(column!(sessions, s => s.user_epoch))
+    .bind(column!(sessions, s => s.client_id.as_deref()))
+    .bind(column!(sessions, s => s.client_epoch))
+    .bind(column!(sessions, s => s.scope.as_str()))
+    .bind(column!(sessions, s => s.granted_scope.as_str()))
+    .bind(column!(sessions, s => s.audience.as_str()))
+    .bind(column!(sessions, s => s.id_token))
+    .bind(column!(sessions, s => s.token_digest.as_deref()))
+    .bind(column!(sessions, s => s.token_expires_at))
+    .bind(column!(sessions, s => s.refresh_digest.as_deref()))
+    .bind(column!(sessions, s => s.refresh_expires_at))
+    .bind(column!(sessions, s => s.refresh_limit))
+    .bind(column!(sessions, s => s.auth_time))
+    .bind(column!(sessions, s => s.seen_at))
+    .bind(column!(sessions, s => s.created_at))
+    .bind(column!(sessions, s => s.row_expires_at()));
     lent!(lender, loan => insert.execute(loan.ask())).map(drop)
 }
 
