@@ -1,11 +1,16 @@
 //! Bodies of protocol requests: form, JSON or YAML, with the same parameter names.
 
+use std::error::Error;
+use std::time::Duration;
+
+use axum::RequestExt;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError};
 
 use super::guard::RequestId;
 use super::place::Place;
@@ -24,7 +29,7 @@ pub(crate) struct PageBody(pub(crate) Params);
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         // RFC 6749 §2.3.1, RFC 6750 §2.3: neither credentials nor tokens belong in a URL.
         if request.uri().query().is_some_and(has_credentials) {
             return Err(refused(&Refused::invalid_request(
@@ -32,7 +37,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             )));
         }
         let place = Place::of(&request);
-        let params = receive(request, state).await.map_err(|(status, why)| (status, refused(&why)).into_response())?;
+        let params = receive(request).await.map_err(|(status, why)| (status, refused(&why)).into_response())?;
         place.as_ref().map_or(Ok(()), Place::take)?;
         Ok(Self(params))
     }
@@ -55,7 +60,7 @@ impl FromRequest<App> for PageBody {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let id = RequestId::of(request.extensions());
-        let received = receive(request, app).await;
+        let received = receive(request).await;
         received.map(Self).map_err(|(status, why)| (status, error_page::refused(app, &id, &why)).into_response())
     }
 }
@@ -90,9 +95,40 @@ impl<S: Sync> FromRequestParts<S> for ClientBasic {
     }
 }
 
-async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Params, (StatusCode, Refused)> {
+/// How many pieces of a body beyond its limit are read and thrown away, and how long: whoever is still sending when the connection
+/// closes does not get to see the answer.
+const SPILT: usize = 1_024;
+const SPILLING: Duration = Duration::from_secs(1);
+
+/// A body within the limit of its route, or the status of the refusal.
+pub(crate) async fn whole(request: Request) -> Result<Bytes, StatusCode> {
+    let mut body = request.with_limited_body().into_body();
+    let error = match (&mut body).collect().await {
+        Ok(collected) => return Ok(collected.to_bytes()),
+        Err(error) => error,
+    };
+    if !is_beyond_limit(&error) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    let spill = async {
+        for _ in 0..SPILT {
+            if body.frame().await.is_none() {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(SPILLING, spill).await;
+    Err(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+fn is_beyond_limit(error: &axum::Error) -> bool {
+    let mut causes = std::iter::successors(Some(error as &dyn Error), |error| (*error).source());
+    causes.any(<dyn Error>::is::<LengthLimitError>)
+}
+
+async fn receive(request: Request) -> Result<Params, (StatusCode, Refused)> {
     let content_type = media_type(request.headers());
-    let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+    let bytes = whole(request).await.map_err(|status| match status {
         StatusCode::PAYLOAD_TOO_LARGE => {
             (StatusCode::PAYLOAD_TOO_LARGE, Refused::invalid_request("the body is larger than 64 KiB"))
         }
