@@ -22,7 +22,7 @@
 //! | [`identity`] | who the person is: sign-in, its throttle, logins of browsers, the queue for slow hashes |
 //! | [`oauth`] | the rules of OAuth 2.0 and OpenID Connect: a verb of [`oauth::Provider`] per endpoint, each grant a file |
 //! | [`resources`] | the documents administrators PUT: read, checked, changed, shown; bundles |
-//! | [`web`] | HTTP and HTML: the map of URLs in [`web::router`], a file per endpoint or page |
+//! | [`web`] | HTTP and HTML: the map of URLs at the end of [`web`], a file per endpoint or page |
 //! | [`config`] | settings: one table, from which flags, environment, file and help are derived |
 //! | [`server`] | wires everything; an [`server::Instance`] holds no global state, so a process can run many |
 //! | [`cli`] | the command line |
