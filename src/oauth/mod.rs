@@ -63,6 +63,7 @@ pub struct Provider {
     secret_cache_key: MacKey,
     verified_secrets: moka::future::Cache<[u8; 32], ()>,
     wrong_secrets: moka::sync::Cache<[u8; 32], Arc<AtomicU32>>,
+    known_tokens: access_token::Known,
 }
 
 /// How many verified client secrets are remembered at the most.
@@ -89,6 +90,7 @@ impl Provider {
             hashing,
             refresh_key: master.mac_key("refresh token succession"),
             secret_cache_key: MacKey::ephemeral(),
+            known_tokens: access_token::Known::default(),
             verified_secrets: moka::future::Cache::new(VERIFIED_SECRETS),
             wrong_secrets: moka::sync::Cache::builder()
                 .max_capacity(VERIFIED_SECRETS)
