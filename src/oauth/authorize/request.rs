@@ -1,26 +1,15 @@
-//! The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2): is the request sound, and what happens next?
-//!
-//! [`Provider::authorization_request`] proves client and redirect URI first: until then an error is a page, from then on it is
-//! a redirect ([`Rejected`]). [`Provider::next_step`] then decides between signing in, asking for consent and done; the web
-//! room only draws what it answers. The request itself travels in the URL and is proven anew at every step, so nothing is
-//! kept of a login that is never finished.
+//! An authorization request: what it may say (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
 
 use std::sync::Arc;
 
-use super::token::{requested_scope, scope_for_user};
-use super::{ErrorCode, Params, Provider, Refused};
-use crate::clock::new_row_id;
-use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
-use crate::domain::internal::Internal;
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
 use crate::identity::login::SignedIn;
-use crate::store::codes::Code;
+use crate::oauth::token::requested_scope;
+use crate::oauth::{ErrorCode, Params, Refused};
 
-/// Life of an authorization code in seconds (RFC 6749 §4.1.2 recommends ten minutes at the most; a minute is plenty).
-pub const CODE_LIFE: i64 = 60;
 /// Seconds that a browser may take from the login page back to the authorization endpoint.
 const WAY_BACK: i64 = 60;
 
@@ -35,194 +24,25 @@ pub struct AuthorizationRequest {
     pub scope: Scope,
     /// Prefills the login page.
     pub login_hint: Option<String>,
-    redirect_required: bool,
-    state: Option<String>,
-    code_challenge: Option<CodeChallenge>,
-    nonce: Option<String>,
-    id_token: bool,
-    prompt: Prompt,
+    pub(super) redirect_required: bool,
+    pub(super) state: Option<String>,
+    pub(super) code_challenge: Option<CodeChallenge>,
+    pub(super) nonce: Option<String>,
+    pub(super) id_token: bool,
+    pub(super) prompt: Prompt,
     max_age: Option<i64>,
 }
 
 /// `prompt` (Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, Default)]
-struct Prompt {
-    none: bool,
-    login: bool,
-    consent: bool,
-}
-
-/// Why an authorization request goes no further, and who is told.
-#[derive(Debug)]
-pub enum Rejected {
-    /// Client or redirect URI is not proven: only the person may be told (RFC 6749 §4.1.2.1).
-    Page(Refused),
-    /// The client is told, at its redirect URI.
-    Redirect(String),
-    /// Our own fault.
-    Internal(Internal),
-}
-
-impl<E: Into<Internal>> From<E> for Rejected {
-    fn from(error: E) -> Self {
-        Self::Internal(error.into())
-    }
-}
-
-/// What happens next with an authorization request.
-#[derive(Debug)]
-pub enum Step {
-    /// The person has to sign in.
-    SignIn,
-    /// The person has to consent; with the scopes consented to before.
-    Consent(Scope),
-    /// The browser goes to the client, with a code or a refusal.
-    Redirect(String),
-}
-
-/// What the person has just done, as far as it matters to the next step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Given {
-    /// Nothing; the browser has come from the client.
-    Nothing,
-    /// Consent to this very request.
-    Consent,
-}
-
-impl Provider {
-    /// Reads and proves an authorization request.
-    pub async fn authorization_request(&self, params: &Params) -> Result<AuthorizationRequest, Rejected> {
-        let page = |text: &str| Rejected::Page(Refused::invalid_request(text));
-        for name in ["client_id", "redirect_uri"] {
-            if params.is_repeated(name) {
-                return Err(page(&format!("{name} occurs more than once")));
-            }
-        }
-        let client_id = params.text("client_id").ok_or_else(|| page("client_id is missing"))?;
-        let client = self.registry.client(client_id).await?.filter(|client| client.active);
-        let client = client.ok_or_else(|| {
-            Rejected::Page(Refused::invalid_client(format!(
-                "there is no client {client_id} here; register it, or check client_id"
-            )))
-        })?;
-        let redirect_uri = redirect_uri(&client, params).map_err(Rejected::Page)?;
-        match read(&client, &redirect_uri, params) {
-            Ok(request) => Ok(request),
-            Err(refused) => Err(Rejected::Redirect(self.error_redirect(&redirect_uri, params.text("state"), &refused))),
-        }
-    }
-
-    /// What happens next: sign in, consent, or back to the client with a code.
-    pub async fn next_step(
-        &self,
-        request: &AuthorizationRequest,
-        login: Option<&SignedIn>,
-        given: Given,
-        now: Timestamp,
-    ) -> Result<Step, Internal> {
-        let Some(login) = login.filter(|login| given == Given::Consent || !request.wants_sign_in(login, now)) else {
-            return Ok(match request.prompt.none {
-                true => self.refuse(
-                    request,
-                    ErrorCode::LoginRequired,
-                    "nobody is signed in, and prompt=none allows no page",
-                ),
-                false => Step::SignIn,
-            });
-        };
-        let client = &request.client;
-        let scope = scope_for_user(&login.user, &request.scope);
-        let consented = match given {
-            Given::Consent => {
-                self.store.remember_consent(&login.user.id, &client.id, &scope, now).await?;
-                tracing::info!(event = "consent_granted", client = %client.id, user = %login.user.id, scope = %scope);
-                None
-            }
-            Given::Nothing if client.document.first_party && !request.prompt.consent => None,
-            Given::Nothing => Some(self.store.consented_scope(&login.user.id, &client.id).await?),
-        };
-        if let Some(before) = consented
-            && (request.prompt.consent
-                || !request.reaches_its_client(self.issuer())
-                || !before.as_ref().is_some_and(|before| scope.is_within(before)))
-        {
-            return Ok(match request.prompt.none {
-                true => self.refuse(
-                    request,
-                    ErrorCode::ConsentRequired,
-                    "the user has not consented to this, and prompt=none allows no page",
-                ),
-                false => Step::Consent(before.unwrap_or_default()),
-            });
-        }
-        let code = self.issue_code(request, login, &scope, now).await?;
-        Ok(Step::Redirect(self.redirect(&request.redirect_uri, request.state.as_deref(), &[("code", &code.reveal())])))
-    }
-
-    /// The person said no (RFC 6749 §4.1.2.1).
-    pub fn denied(&self, request: &AuthorizationRequest) -> String {
-        let refused = Refused::new(ErrorCode::AccessDenied, "the user denied the request");
-        self.error_redirect(&request.redirect_uri, request.state.as_deref(), &refused)
-    }
-
-    fn refuse(&self, request: &AuthorizationRequest, code: ErrorCode, text: &str) -> Step {
-        Step::Redirect(self.error_redirect(&request.redirect_uri, request.state.as_deref(), &Refused::new(code, text)))
-    }
-
-    async fn issue_code(
-        &self,
-        request: &AuthorizationRequest,
-        login: &SignedIn,
-        scope: &Scope,
-        now: Timestamp,
-    ) -> Result<Bearer, Internal> {
-        let code = Bearer::generate(Kind::AuthorizationCode, new_row_id());
-        let row = Code {
-            id: code.id(),
-            digest: code.digest().as_bytes().into(),
-            client_id: request.client.id.clone(),
-            client_epoch: request.client.epoch,
-            redirect_uri: request.redirect_uri.clone(),
-            redirect_required: request.redirect_required,
-            code_challenge: request.code_challenge.as_ref().map(|challenge| challenge.as_str().to_owned()),
-            user_id: login.user.id.clone(),
-            user_epoch: login.user.epoch,
-            login_id: login.id,
-            shared: request.client.document.first_party,
-            scope: scope.to_string(),
-            id_token: request.id_token,
-            nonce: request.nonce.clone(),
-            auth_time: login.auth_time,
-            expires_at: now.plus(CODE_LIFE),
-            claimed_at: None,
-            session_id: None,
-        };
-        self.store.insert_code(row).await?;
-        Ok(code)
-    }
-
-    fn error_redirect(&self, redirect_uri: &str, state: Option<&str>, refused: &Refused) -> String {
-        self.redirect(
-            redirect_uri,
-            state,
-            &[("error", refused.code.as_str()), ("error_description", &refused.description)],
-        )
-    }
-
-    /// The one place that writes an authorization response: the members, `state` byte for byte, and `iss` (RFC 9207 §2), each
-    /// once, after whatever query the registered URI has.
-    fn redirect(&self, redirect_uri: &str, state: Option<&str>, members: &[(&str, &str)]) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(members);
-        query.extend_pairs(state.map(|state| ("state", state)));
-        query.append_pair("iss", self.issuer());
-        let separator = if redirect_uri.contains('?') { '&' } else { '?' };
-        format!("{redirect_uri}{separator}{}", query.finish())
-    }
+pub(super) struct Prompt {
+    pub(super) none: bool,
+    pub(super) login: bool,
+    pub(super) consent: bool,
 }
 
 /// Reads the rest of the request, once it is known whom to tell what is wrong with it.
-fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<AuthorizationRequest, Refused> {
+pub(super) fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<AuthorizationRequest, Refused> {
     params.refuse_repeated()?;
     for (name, code) in [
         ("request", ErrorCode::RequestNotSupported),
@@ -282,7 +102,7 @@ impl AuthorizationRequest {
     /// Whether the answer is of use to nobody but the client that was consented to: it must prove itself for tokens, or https
     /// leads to no other. Where neither is so, an earlier consent does not stand in for the person (RFC 8252 §8.6). While the
     /// issuer itself is http, for development, http stands for the https of later.
-    fn reaches_its_client(&self, issuer: &str) -> bool {
+    pub(super) fn reaches_its_client(&self, issuer: &str) -> bool {
         let proves_itself = !self.client.is_public() && !self.client.secret_is_optional(GrantType::AuthorizationCode);
         let development = !issuer.starts_with("https://");
         let uri = &self.redirect_uri;
@@ -290,7 +110,7 @@ impl AuthorizationRequest {
     }
 
     /// Core §3.1.2.1: `prompt=login` and `max_age` ask for a fresh sign-in; `max_age=0` is the same as `prompt=login`.
-    const fn wants_sign_in(&self, login: &SignedIn, now: Timestamp) -> bool {
+    pub(super) const fn wants_sign_in(&self, login: &SignedIn, now: Timestamp) -> bool {
         self.prompt.login || matches!(self.max_age, Some(age) if age == 0 || login.auth_time.until(now) > age)
     }
 
@@ -313,7 +133,7 @@ impl AuthorizationRequest {
 
 /// The redirect URI of the request, which must be a registered one (RFC 6749 §3.1.2.3). Without one in the request it is the
 /// first registered, as Aidbox does; with `openid`, only where there is no other (Core §3.1.2.1 requires it).
-fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refused> {
+pub(super) fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refused> {
     let registered = client.redirect_uris();
     let Some(requested) = params.text("redirect_uri") else {
         let openid = params.text("scope").unwrap_or_default().split(' ').any(|word| word == OPENID);
