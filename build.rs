@@ -1,10 +1,14 @@
-//! Names style sheet and icon after their content, and has migrations embedded anew when they change.
+//! Names style sheet, icon and script after their content, and has migrations embedded anew when they change.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");
-    for (name, path) in [("STYLE_HASH", "src/web/style.css"), ("ICON_HASH", "src/web/icon.svg")] {
+    for (name, path) in [
+        ("STYLE_HASH", "src/web/style.css"),
+        ("ICON_HASH", "src/web/icon.svg"),
+        ("FORM_POST_HASH", "src/web/form_post.js"),
+    ] {
         println!("cargo:rerun-if-changed={path}");
         let mut hasher = DefaultHasher::new();
         std::fs::read(path).unwrap_or_default().hash(&mut hasher);

@@ -116,6 +116,7 @@ fn session(access: &Bearer, refresh: &Bearer) -> Session {
         rotated_at: None,
         successor: None,
         auth_time: None,
+        claims: None,
         seen_at: now,
         created_at: now,
         ended_at: None,

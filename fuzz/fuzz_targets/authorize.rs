@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use countersign::domain::client::Client;
 use countersign::domain::redirect_uri::RedirectUri;
 use countersign::oauth::Params;
-use countersign::oauth::authorize::Rejected;
+use countersign::oauth::authorize::{AuthorizationResponse, Rejected};
 use countersign_fuzz::{ISSUER, Server};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
     Server::new(vec![
         client("web", Some("x"), json!({ "auth": { "authorization_code": flow }, "scope": ["openid", "profile"] })),
         client("spa", None, json!({ "auth": { "authorization_code": flow } })),
+        client("front", None, json!({ "auth": { "implicit": flow }, "grant_types": ["implicit"] })),
         client("old", Some("x"), json!({ "redirect_uri": URIS[0] })),
     ])
 });
@@ -31,9 +32,10 @@ fuzz_target!(|query: &[u8]| {
     match SERVER.run(SERVER.provider.authorization_request(&params)) {
         Err(Rejected::Internal(error)) => panic!("{error}"),
         Err(Rejected::Page(refused)) => assert!(!refused.description.is_empty()),
-        Err(Rejected::Redirect(location)) => {
-            let (uri, answer) = taken_apart(&location);
-            assert!(URIS.iter().any(|registered| RedirectUri::stored(registered).matches(&uri)), "{location}");
+        Err(Rejected::Client(response)) => {
+            let (location, answer) = (response.location(), taken_apart(&response));
+            let uri = &response.redirect_uri;
+            assert!(URIS.iter().any(|registered| RedirectUri::stored(registered).matches(uri)), "{location}");
             assert_eq!(answer.iter().filter(|(name, _)| name == "error").count(), 1, "{location}");
             let value = |name: &str| answer.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
             assert_eq!(value("iss"), Some(ISSUER), "{location}");
@@ -41,7 +43,7 @@ fuzz_target!(|query: &[u8]| {
         }
         Ok(request) => {
             let registered = request.client.redirect_uris();
-            assert!(registered.iter().any(|uri| uri.matches(&request.redirect_uri)), "{}", request.redirect_uri);
+            assert!(registered.iter().any(|uri| uri.matches(&request.return_to.redirect_uri)), "{:?}", request.return_to);
             assert!(params.refuse_repeated().is_ok());
             assert_eq!(params.text("client_id"), Some(request.client.id.as_str()));
             assert!(!request.scope.contains("admin"));
@@ -53,9 +55,9 @@ fuzz_target!(|query: &[u8]| {
     }
 });
 
-/// The redirect URI, and what was added to it.
-fn taken_apart(location: &str) -> (String, Vec<(String, String)>) {
-    let (uri, rest) = location.split_once("error=").expect("an error");
-    let uri = uri.strip_suffix(['?', '&']).expect("a separator");
-    (uri.to_owned(), form_urlencoded::parse(format!("error={rest}").as_bytes()).into_owned().collect())
+/// What was added to the redirect URI.
+fn taken_apart(response: &AuthorizationResponse) -> Vec<(String, String)> {
+    let location = response.location();
+    let rest = location.strip_prefix(&response.redirect_uri).and_then(|rest| rest.strip_prefix(['?', '&', '#']));
+    form_urlencoded::parse(rest.expect("a separator").as_bytes()).into_owned().collect()
 }

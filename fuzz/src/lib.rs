@@ -32,6 +32,7 @@ impl Server {
             max_refresh_token_expiration: None,
             refresh_grace: 10,
             password_grant: true,
+            implicit_grant: true,
         };
         let provider = runtime.block_on(async {
             let store = Store::open(&Location::SqliteMemory).await.expect("a database");

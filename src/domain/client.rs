@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::redirect_uri::RedirectUri;
+use super::response_type::ResponseType;
 use super::scope::Scope;
 
 /// A client as the protocol sees it.
@@ -32,6 +33,7 @@ pub struct Client {
 pub struct Document {
     name: Option<String>,
     grant_types: Option<Vec<String>>,
+    response_types: Option<Vec<String>>,
     auth: Flows,
     redirect_uri: Option<String>,
     audience: Option<OneOrMany>,
@@ -46,12 +48,18 @@ pub struct Document {
     pub token_endpoint_auth_method: Option<String>,
     /// `id_token_signed_response_alg` (OIDC Registration §2); RS256 where absent.
     pub id_token_signed_response_alg: Option<String>,
+    /// `userinfo_signed_response_alg` (OIDC Registration §2): where present, userinfo is a JWT.
+    pub userinfo_signed_response_alg: Option<String>,
     /// The algorithm of JWT access tokens; RS256 where absent.
     pub access_token_signed_response_alg: Option<String>,
     /// Where a browser may go after logout (RP-Initiated Logout §3.1).
     pub post_logout_redirect_uris: Vec<String>,
     /// `default_max_age` in seconds (OIDC Registration §2).
     pub default_max_age: Option<i64>,
+    /// `default_acr_values` (OIDC Registration §2): asked for where a request names none.
+    pub default_acr_values: Vec<String>,
+    /// `initiate_login_uri` (OIDC Registration §2): where a sign-in that the client did not begin is begun (Core §4).
+    pub initiate_login_uri: Option<String>,
     /// `policy_uri`, linked on the login and consent pages.
     pub policy_uri: Option<String>,
     /// `tos_uri`, linked on the login and consent pages.
@@ -68,6 +76,7 @@ struct Flows {
     authorization_code: Flow,
     client_credentials: Flow,
     password: Flow,
+    implicit: Flow,
 }
 
 /// The settings of one flow, `auth.<flow>` in the document.
@@ -116,6 +125,8 @@ pub enum GrantType {
     ClientCredentials,
     /// RFC 6749 §4.3
     Password,
+    /// RFC 6749 §4.2
+    Implicit,
 }
 
 impl GrantType {
@@ -125,12 +136,13 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::ClientCredentials => "client_credentials",
             Self::Password => "password",
+            Self::Implicit => "implicit",
         }
     }
 
     /// The grant of this name; Aidbox's documents also say `code`.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::AuthorizationCode, Self::ClientCredentials, Self::Password]
+        [Self::AuthorizationCode, Self::ClientCredentials, Self::Password, Self::Implicit]
             .into_iter()
             .find(|grant| grant.name() == name || (name == "code" && *grant == Self::AuthorizationCode))
     }
@@ -176,11 +188,22 @@ impl Client {
         self.stored_secret.is_none()
     }
 
-    /// Whether its document allows the grant. A document of 2018 has no `grant_types` and allows the grants of its day.
+    /// Whether its document allows the grant. A document of 2018 has no `grant_types` and allows the grants of its day, but for
+    /// the implicit one, which nobody gets unasked (RFC 9700 §2.1.2).
     pub fn allows(&self, grant: GrantType) -> bool {
         match &self.document.grant_types {
             Some(names) => names.iter().any(|name| GrantType::named(name) == Some(grant)),
-            None => true,
+            None => grant != GrantType::Implicit,
+        }
+    }
+
+    /// Whether its document lists the response type, or lists none and this is the one that is meant then: `code` (RFC 7591 §2),
+    /// or what Aidbox's clients ask for whose only grant in a browser is the implicit one.
+    pub fn may_ask_for(&self, wanted: ResponseType) -> bool {
+        match &self.document.response_types {
+            Some(listed) => listed.iter().any(|text| ResponseType::parse(text) == Some(wanted)),
+            None if self.allows(GrantType::AuthorizationCode) => wanted == ResponseType::CODE,
+            None => self.allows(GrantType::Implicit) && wanted.token && !wanted.code,
         }
     }
 
@@ -195,14 +218,16 @@ impl Client {
             GrantType::AuthorizationCode => &self.document.auth.authorization_code,
             GrantType::ClientCredentials => &self.document.auth.client_credentials,
             GrantType::Password => &self.document.auth.password,
+            GrantType::Implicit => &self.document.auth.implicit,
         }
     }
 
-    /// The registered redirect URIs, in their order: of the flow, then of the 2018 shape (comma-separated at the top level).
+    /// The registered redirect URIs, in their order: of the flows, then of the 2018 shape (comma-separated at the top level).
     pub fn redirect_uris(&self) -> Vec<RedirectUri> {
-        let flow = self.flow(GrantType::AuthorizationCode);
+        let flows = [GrantType::AuthorizationCode, GrantType::Implicit].map(|grant| self.flow(grant)).into_iter();
+        let own = flows.flat_map(|flow| flow.redirect_uri.iter().chain(&flow.redirect_uris)).map(String::as_str);
         let legacy = self.document.redirect_uri.iter().flat_map(|list| list.split(',')).map(str::trim);
-        let all = flow.redirect_uri.iter().chain(&flow.redirect_uris).map(String::as_str).chain(legacy);
+        let all = own.chain(legacy);
         let mut uris: Vec<RedirectUri> = Vec::new();
         for uri in all.filter(|uri| !uri.is_empty()).map(RedirectUri::stored) {
             if !uris.contains(&uri) {

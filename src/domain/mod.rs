@@ -4,11 +4,13 @@
 //! next door, in [`crate::oauth`] and [`crate::identity`]; how they are kept, in [`crate::store`].
 
 pub mod bearer;
+pub mod claims;
 pub mod client;
 pub mod internal;
 pub mod password;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod response_type;
 pub mod scope;
 pub mod secret;
 pub mod time;

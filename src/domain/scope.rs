@@ -60,6 +60,12 @@ impl Scope {
         self.words().all(|word| other.contains(word))
     }
 
+    /// All words but this one.
+    #[must_use]
+    pub fn without(&self, word: &str) -> Self {
+        Self::from_words(self.words().filter(|one| *one != word))
+    }
+
     /// The words of both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {

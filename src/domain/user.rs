@@ -22,9 +22,12 @@ pub struct User {
 impl User {
     /// What to call the person on a page.
     pub fn label(&self) -> String {
-        let text =
-            |name| self.body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-        self.full_name().or_else(|| text("userName")).or_else(|| text("email")).unwrap_or_else(|| self.id.clone())
+        self.full_name().unwrap_or_else(|| self.sign_in_name().unwrap_or(&self.id).to_owned())
+    }
+
+    /// The name that the person signs in with.
+    pub fn sign_in_name(&self) -> Option<&str> {
+        self.text("/userName").or_else(|| self.text("/email"))
     }
 
     /// Whether sign-in needs a second factor.
@@ -38,40 +41,47 @@ impl User {
         roles.into_iter().flatten().any(|entry| entry.get("value").and_then(Value::as_str) == Some(role))
     }
 
-    /// The claims that the granted scopes show (Core §5.4), `sub` among them; a claim without a value is left out.
+    /// The claims that the granted scopes show (Core §5.4), `sub` among them.
     pub fn claims(&self, scope: &Scope) -> Map<String, Value> {
-        let mut claims = Map::new();
-        claims.insert("sub".into(), json!(self.id));
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value.filter(|value| !value.is_null() && *value != "") {
-                claims.insert(name.into(), value);
+        let shown = CLAIM_SCOPES.iter().filter(|(word, _)| scope.contains(word));
+        self.named_claims(shown.flat_map(|(_, names)| names.iter().copied()))
+    }
+
+    /// The claims of these names, and `sub`; a claim without a value is left out (Core §5.3.2).
+    pub fn named_claims<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Map<String, Value> {
+        let found = names.into_iter().filter_map(|name| Some((name.to_owned(), self.claim(name)?)));
+        [("sub".to_owned(), json!(self.id))].into_iter().chain(found).collect()
+    }
+
+    /// One claim (Core §5.1), of the type it must have.
+    fn claim(&self, name: &str) -> Option<Value> {
+        let is_true = |path: &str| json!(self.body.pointer(path) == Some(&Value::Bool(true)));
+        match name {
+            "name" => self.full_name().map(Value::from),
+            "picture" => self.first("/photo", "photos").map(Value::from),
+            "locale" => self.text("/locale").or_else(|| self.text("/preferredLanguage")).map(Value::from),
+            "updated_at" => Some(json!(self.updated_at)),
+            "email" => self.first("/email", "emails").map(Value::from),
+            "email_verified" => self.first("/email", "emails").map(|_| is_true("/data/email_verified")),
+            "phone_number" => self.first("/phoneNumber", "phoneNumbers").map(Value::from),
+            "phone_number_verified" => {
+                self.first("/phoneNumber", "phoneNumbers").map(|_| is_true("/data/phone_number_verified"))
             }
-        };
-        if scope.contains("profile") {
-            for (claim, path) in PROFILE {
-                put(claim, self.body.pointer(path).cloned());
+            "address" => self.address(),
+            "groups" => self.role_values(),
+            name => {
+                let (_, path) = FIELDS.iter().find(|(claim, _)| *claim == name)?;
+                self.text(path).map(Value::from)
             }
-            put("name", self.full_name().map(Value::from));
-            put("updated_at", Some(json!(self.updated_at)));
         }
-        if scope.contains("email") {
-            put("email", self.first("/email", "emails"));
-            put(
-                "email_verified",
-                self.first("/email", "emails")
-                    .map(|_| json!(self.body.pointer("/data/email_verified") == Some(&Value::Bool(true)))),
-            );
-        }
-        if scope.contains("phone") {
-            put("phone_number", self.first("/phoneNumber", "phoneNumbers"));
-        }
-        if scope.contains("address") {
-            put("address", self.address());
-        }
-        if scope.contains("groups") {
-            put("groups", self.role_values());
-        }
-        claims
+    }
+
+    /// Whether somebody who types or hints this name means this person: user name, e-mail, phone number or id.
+    pub fn is_called(&self, name: &str) -> bool {
+        let lists = ["emails", "phoneNumbers"].into_iter().filter_map(|list| self.body.get(list)?.as_array());
+        let listed = lists.flatten().filter_map(|entry| entry.get("value")?.as_str());
+        let own = ["/userName", "/email", "/phoneNumber"].into_iter().filter_map(|path| self.text(path));
+        own.chain(listed).chain([self.id.as_str()]).any(|known| known.to_lowercase() == name.trim().to_lowercase())
     }
 
     /// The whole document as Aidbox answers it: `sub` beside `id`, no secrets.
@@ -85,17 +95,23 @@ impl User {
         document
     }
 
+    /// A field that has text in it.
+    fn text(&self, path: &str) -> Option<&str> {
+        self.body.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
     fn full_name(&self) -> Option<String> {
-        let text = |path| self.body.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
-        text("/displayName").or_else(|| text("/name/formatted")).map(str::to_owned).or_else(|| {
-            let parts: Vec<&str> = [text("/name/givenName"), text("/name/familyName")].into_iter().flatten().collect();
+        self.text("/displayName").or_else(|| self.text("/name/formatted")).map(str::to_owned).or_else(|| {
+            let parts = ["/name/givenName", "/name/familyName"].into_iter().filter_map(|path| self.text(path));
+            let parts: Vec<&str> = parts.collect();
             (!parts.is_empty()).then(|| parts.join(" "))
         })
     }
 
     /// A single-valued field, else the primary (or first) of its SCIM list.
-    fn first(&self, path: &str, list: &str) -> Option<Value> {
-        self.body.pointer(path).cloned().or_else(|| self.primary(list)?.get("value").cloned())
+    fn first(&self, path: &str, list: &str) -> Option<&str> {
+        let listed = || self.primary(list)?.get("value")?.as_str().filter(|text| !text.is_empty());
+        self.text(path).or_else(listed)
     }
 
     fn primary(&self, list: &str) -> Option<&Value> {
@@ -116,6 +132,7 @@ impl User {
         ];
         let address: Map<String, Value> = members
             .into_iter()
+            .filter(|(_, field)| entry.get(field).and_then(Value::as_str).is_some_and(|text| !text.is_empty()))
             .filter_map(|(claim, field)| Some((claim.to_owned(), entry.get(field)?.clone())))
             .collect();
         (!address.is_empty()).then_some(Value::Object(address))
@@ -123,22 +140,23 @@ impl User {
 
     fn role_values(&self) -> Option<Value> {
         let roles = self.body.get("roles")?.as_array()?;
-        Some(roles.iter().filter_map(|entry| entry.get("value").cloned()).collect())
+        let values: Vec<&str> = roles.iter().filter_map(|entry| entry.get("value")?.as_str()).collect();
+        (!values.is_empty()).then(|| json!(values))
     }
 }
 
-/// The `profile` claims that are a field of the document.
-const PROFILE: [(&str, &str); 10] = [
+/// The claims that are a field of text of the document; what Aidbox has no field for stands in its open `data`.
+const FIELDS: [(&str, &str); 10] = [
     ("given_name", "/name/givenName"),
     ("family_name", "/name/familyName"),
     ("middle_name", "/name/middleName"),
     ("nickname", "/data/nickname"),
     ("preferred_username", "/userName"),
     ("profile", "/profileUrl"),
-    ("picture", "/photo"),
+    ("website", "/data/website"),
     ("gender", "/gender"),
+    ("birthdate", "/data/birthdate"),
     ("zoneinfo", "/timezone"),
-    ("locale", "/locale"),
 ];
 
 /// The scopes that show claims, with the claims each shows, for discovery and the consent page.
@@ -154,14 +172,21 @@ pub const CLAIM_SCOPES: [(&str, &[&str]); 5] = [
             "preferred_username",
             "profile",
             "picture",
+            "website",
             "gender",
+            "birthdate",
             "zoneinfo",
             "locale",
             "updated_at",
         ],
     ),
     ("email", &["email", "email_verified"]),
-    ("phone", &["phone_number"]),
+    ("phone", &["phone_number", "phone_number_verified"]),
     ("address", &["address"]),
     ("groups", &["groups"]),
 ];
+
+/// The scope that shows a claim; `None` for a claim that none does.
+pub fn scope_of_claim(name: &str) -> Option<&'static str> {
+    CLAIM_SCOPES.iter().find(|(_, names)| names.contains(&name)).map(|(word, _)| *word)
+}

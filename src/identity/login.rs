@@ -74,6 +74,7 @@ impl Logins {
             rotated_at: None,
             successor: None,
             auth_time: Some(now),
+            claims: None,
             seen_at: now,
             created_at: now,
             ended_at: None,

@@ -3,8 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::Provider;
+use super::authorize::PROMPTS;
 use super::keys::ALGORITHMS;
 use crate::domain::client::GrantType;
+use crate::domain::response_type::{RESPONSE_TYPES, ResponseMode, ResponseType};
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
 use crate::domain::user::CLAIM_SCOPES;
 
@@ -30,9 +32,16 @@ impl Provider {
         if self.rules.password_grant {
             grants.push(GrantType::Password.name());
         }
+        if self.rules.implicit_grant {
+            grants.push(GrantType::Implicit.name());
+        }
+        let served = |text: &&str| {
+            self.rules.implicit_grant || ResponseType::parse(text).is_some_and(|wanted| !wanted.is_implicit())
+        };
+        let response_types: Vec<&str> = RESPONSE_TYPES.into_iter().filter(served).collect();
         let scopes: Vec<&str> =
             [OPENID, OFFLINE_ACCESS].into_iter().chain(CLAIM_SCOPES.iter().map(|(scope, _)| *scope)).collect();
-        let claims: Vec<&str> = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"]
+        let claims: Vec<&str> = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "at_hash"]
             .into_iter()
             .chain(CLAIM_SCOPES.iter().flat_map(|(_, claims)| claims.iter().copied()))
             .collect();
@@ -42,20 +51,25 @@ impl Provider {
             metadata.insert(name.into(), json!(format!("{}{path}", self.issuer())));
         }
         let rest = json!({
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_types_supported": response_types,
+            "response_modes_supported": ResponseMode::ALL.map(ResponseMode::name),
             "grant_types_supported": grants,
             "code_challenge_methods_supported": ["S256"],
             "scopes_supported": scopes,
             "claims_supported": claims,
             "subject_types_supported": ["public"],
+            "claim_types_supported": ["normal"],
+            "acr_values_supported": [self.acr()],
+            "display_values_supported": ["page"],
+            "ui_locales_supported": ["en"],
             "id_token_signing_alg_values_supported": ALGORITHMS,
+            "userinfo_signing_alg_values_supported": ALGORITHMS,
             "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
             "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION[..2],
             "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
-            "prompt_values_supported": ["none", "login", "consent", "select_account"],
+            "prompt_values_supported": PROMPTS,
             "authorization_response_iss_parameter_supported": true,
-            "claims_parameter_supported": false,
+            "claims_parameter_supported": true,
             "request_parameter_supported": false,
             "request_uri_parameter_supported": false,
         });

@@ -29,14 +29,7 @@ impl Provider {
         params.refuse_repeated()?;
         let hint = match params.text("id_token_hint") {
             None => None,
-            Some(text) => {
-                let ring = self.registry.key_ring().await?;
-                let claims = ring.verify("JWT", self.issuer(), text);
-                Some(
-                    claims
-                        .ok_or_else(|| Refused::invalid_request("id_token_hint is not an ID token of this server"))?,
-                )
-            }
+            Some(text) => Some(self.id_token_hint(text).await?),
         };
         let text = |name: &str| hint.as_ref().and_then(|claims| claims.get(name)).and_then(Value::as_str);
         let client_id = match (params.text("client_id"), text("aud")) {

@@ -21,6 +21,8 @@ pub mod access_token;
 pub mod authorize;
 pub mod client_authentication;
 pub mod discovery;
+mod id_token_hint;
+mod initiate_login;
 pub mod introspect;
 pub mod keys;
 pub mod logout;
@@ -48,6 +50,19 @@ pub struct Rules {
     pub refresh_grace: i64,
     /// Whether the password grant is served at all (RFC 9700 §2.4: it must not be used; off unless an operator turns it on).
     pub password_grant: bool,
+    /// Whether tokens may leave the authorization endpoint (RFC 9700 §2.1.2: they should not; off unless an operator turns it on).
+    pub implicit_grant: bool,
+}
+
+impl Rules {
+    /// How people prove who they are here (Core §2, `acr`), in the words of SAML 2.0's authentication contexts: with a password,
+    /// over a protected transport where the issuer is https.
+    pub fn acr(&self) -> &'static str {
+        match self.issuer.starts_with("https://") {
+            true => "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
+            false => "urn:oasis:names:tc:SAML:2.0:ac:classes:Password",
+        }
+    }
 }
 
 /// The authorization server, without its HTTP. Clones share everything.
@@ -102,6 +117,11 @@ impl Provider {
     /// The issuer identifier.
     pub fn issuer(&self) -> &str {
         &self.rules.issuer
+    }
+
+    /// How people prove who they are here.
+    pub fn acr(&self) -> &'static str {
+        self.rules.acr()
     }
 
     /// What this node remembers of clients and keys.

@@ -3,14 +3,38 @@
 use serde_json::{Map, Value};
 
 use super::access_token::AccessToken;
-use super::{ErrorCode, Refused};
+use super::{ErrorCode, Provider, Refused};
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::Client;
+use crate::domain::internal::Internal;
 use crate::domain::scope::{OPENID, Scope};
+use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 
-/// The claims that the token's scopes show (Core §5.4).
+/// The claims that the token's scopes show (Core §5.4), and those that its authorization request asked for by name (§5.5).
 pub fn claims(token: &AccessToken) -> Result<Map<String, Value>, Refused> {
-    Ok(person(token)?.claims(&token.scope))
+    let user = person(token)?;
+    let mut claims = user.claims(&token.scope);
+    let asked = token.session.as_ref().and_then(|session| session.claims.as_deref());
+    claims.extend(user.named_claims(RequestedClaims::stored(asked).userinfo.iter().map(String::as_str)));
+    Ok(claims)
+}
+
+impl Provider {
+    /// The claims as a JWT with issuer and audience, where the client asks for one (Core §5.3.2). It has no expiry, and so is never
+    /// taken for an ID token.
+    pub async fn signed_userinfo(
+        &self,
+        token: &AccessToken,
+        claims: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Option<String>, Internal> {
+        let Some(alg) = token.client.document.userinfo_signed_response_alg.as_deref() else { return Ok(None) };
+        let mut claims = claims.clone();
+        claims.insert("iss".into(), self.issuer().into());
+        claims.insert("aud".into(), token.client.id.as_str().into());
+        self.sign(alg, "JWT", &claims, now).await.map(Some)
+    }
 }
 
 /// The same in Aidbox's shape, where the client may have it: the User document without secrets.

@@ -84,7 +84,7 @@ pub const CLIENT: &[Field] = &[
     field("token_endpoint_auth_method", Kind::OneOf(&["client_secret_basic", "client_secret_post", "none"])),
     field("token_endpoint_auth_signing_alg", Kind::Text),
     field("id_token_signed_response_alg", Kind::OneOf(SIGNING)),
-    field("userinfo_signed_response_alg", Kind::Text),
+    field("userinfo_signed_response_alg", Kind::OneOf(SIGNING)),
     field("request_object_signing_alg", Kind::Text),
     field("sector_identifier_uri", Kind::Url),
     field("subject_type", Kind::OneOf(&["public", "pairwise"])),

@@ -7,6 +7,7 @@ use super::is_id;
 use super::outcome::Issue;
 use super::schema::{self, Field};
 use crate::domain::redirect_uri::RedirectUri;
+use crate::domain::response_type::{RESPONSE_TYPES, ResponseType};
 use crate::domain::scope::Scope;
 
 /// A type of document.
@@ -130,6 +131,23 @@ fn client(body: &Map<String, Value>, http_redirects: bool, issues: &mut Vec<Issu
                 format!("Client.scope[{index}]"),
                 "expected one scope word without spaces (RFC 6749 §3.3)",
             ));
+        }
+    }
+    for (index, text) in texts(body.get("response_types")).enumerate() {
+        if ResponseType::parse(text).is_none() {
+            let known = RESPONSE_TYPES.join(", ");
+            issues.push(Issue::invalid(
+                format!("Client.response_types[{index}]"),
+                format!("unknown value; one of {known}"),
+            ));
+        }
+    }
+    if let Some(uri) = body.get("initiate_login_uri").and_then(Value::as_str) {
+        // OpenID Connect Registration §2 wants https; plain http follows the rules of redirect URIs, being one.
+        if !uri.starts_with("http") {
+            issues.push(Issue::invalid("Client.initiate_login_uri", "must be https"));
+        } else if let Err(why) = RedirectUri::parse(uri, http_redirects) {
+            issues.push(Issue::invalid("Client.initiate_login_uri", why));
         }
     }
     if body.get("secret").and_then(Value::as_str) == Some("") {

@@ -224,6 +224,7 @@ fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
         max_refresh_token_expiration: settings.max_refresh_token_expiration.map(Into::into),
         refresh_grace: settings.refresh_grace.into(),
         password_grant: settings.allow_grants.password,
+        implicit_grant: settings.allow_grants.implicit,
     }
 }
 

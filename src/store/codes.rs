@@ -33,6 +33,8 @@ pub struct Code {
     pub id_token: bool,
     pub nonce: Option<String>,
     pub auth_time: Timestamp,
+    pub claims: Option<String>,
+    pub family: Option<Uuid>,
     pub expires_at: Timestamp,
     pub claimed_at: Option<Timestamp>,
     pub session_id: Option<Uuid>,
@@ -94,14 +96,14 @@ pub struct Redeemed {
 macro_rules! columns {
     () => {
         "c.id, c.digest, c.client_id, c.client_epoch, c.redirect_uri, c.redirect_required, c.code_challenge, c.user_id, c.user_epoch,
-         c.login_id, c.shared, c.scope, c.id_token, c.nonce, c.auth_time, c.expires_at, c.claimed_at, c.session_id"
+         c.login_id, c.shared, c.scope, c.id_token, c.nonce, c.auth_time, c.claims, c.family, c.expires_at, c.claimed_at, c.session_id"
     };
 }
 
 macro_rules! insert_code {
     () => {
         "INSERT INTO authorization_code (id, digest, client_id, client_epoch, redirect_uri, redirect_required, code_challenge, user_id,
-           user_epoch, login_id, shared, scope, id_token, nonce, auth_time, expires_at) "
+           user_epoch, login_id, shared, scope, id_token, nonce, auth_time, claims, family, expires_at) "
     };
 }
 
@@ -119,6 +121,13 @@ macro_rules! redeemed {
                d.body AS person, d.updated_at AS person_updated_at"
         )
     };
+}
+
+impl Code {
+    /// The root of the family that its tokens belong to, once there are any.
+    pub fn root(&self) -> Option<Uuid> {
+        self.family.or(self.session_id)
+    }
 }
 
 impl Store {
@@ -237,7 +246,7 @@ impl Redemption {
         Session {
             id: self.session_id,
             kind: "authorization_code".into(),
-            family: self.session_id,
+            family: code.family.unwrap_or(self.session_id),
             parent: Some(code.login_id),
             shared: code.shared,
             user_id: Some(code.user_id.clone()),
@@ -256,6 +265,7 @@ impl Redemption {
             rotated_at: None,
             successor: None,
             auth_time: Some(code.auth_time),
+            claims: code.claims.clone(),
             seen_at: self.now,
             created_at: self.now,
             ended_at: None,
@@ -268,7 +278,10 @@ impl Tx {
         sql!(
             self.conn(),
             execute,
-            concat!(insert_code!(), "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"),
+            concat!(
+                insert_code!(),
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+            ),
             c.id,
             &c.digest,
             &c.client_id,
@@ -284,6 +297,8 @@ impl Tx {
             c.id_token,
             &c.nonce,
             c.auth_time,
+            &c.claims,
+            c.family,
             c.expires_at,
         )
         .map(drop)
@@ -294,7 +309,7 @@ async fn insert_postgres(loan: &mut Loan, codes: &[Code]) -> Result<()> {
     let insert = sqlx::query(concat!(
         insert_code!(),
         "SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::bool[], $7::text[], $8::text[],
-           $9::bigint[], $10::uuid[], $11::bool[], $12::text[], $13::bool[], $14::text[], $15::bigint[], $16::bigint[])"
+           $9::bigint[], $10::uuid[], $11::bool[], $12::text[], $13::bool[], $14::text[], $15::bigint[], $16::text[], $17::uuid[], $18::bigint[])"
     ))
     .bind(column!(codes, c => c.id))
     .bind(column!(codes, c => c.digest.as_slice()))
@@ -311,6 +326,8 @@ async fn insert_postgres(loan: &mut Loan, codes: &[Code]) -> Result<()> {
     .bind(column!(codes, c => c.id_token))
     .bind(column!(codes, c => c.nonce.as_deref()))
     .bind(column!(codes, c => c.auth_time))
+    .bind(column!(codes, c => c.claims.as_deref()))
+    .bind(column!(codes, c => c.family))
     .bind(column!(codes, c => c.expires_at));
     lent!(loan, loan => insert.execute(loan.ask())).map(drop)
 }
@@ -341,9 +358,9 @@ async fn redeem_postgres(loan: &mut Loan, redemptions: &[Redemption]) -> Result<
              c.refresh_expires_at, c.refresh_limit, c.now
            FROM c", joins!(), "),
          made AS (", insert_columns!(), "
-           SELECT session_id, 'authorization_code', session_id, login_id, shared, user_id, user_epoch, client_id, client_epoch, scope,
+           SELECT session_id, 'authorization_code', COALESCE(family, session_id), login_id, shared, user_id, user_epoch, client_id, client_epoch, scope,
              scope, audience, id_token, token_digest, token_expires_at, CASE WHEN refreshable THEN refresh_digest END,
-             CASE WHEN refreshable THEN refresh_expires_at END, CASE WHEN refreshable THEN refresh_limit END, auth_time, now, now,
+             CASE WHEN refreshable THEN refresh_expires_at END, CASE WHEN refreshable THEN refresh_limit END, auth_time, claims, now, now,
              CASE WHEN refreshable THEN GREATEST(token_expires_at, LEAST(refresh_expires_at, now + $17)) ELSE token_expires_at END
            FROM found WHERE person_active)
          SELECT * FROM found"

@@ -100,7 +100,7 @@ async fn rotate_sqlite(tx: &mut Tx, r: &Rotation) -> Result<Option<Found>> {
             insert_columns!(),
             "SELECT $1, kind, family, parent, shared, user_id, user_epoch, client_id, client_epoch, COALESCE($2, granted_scope), granted_scope,
                audience, id_token, $3, $4, $5,
-               CASE WHEN $6 IS NULL OR refresh_limit < $6 THEN refresh_limit ELSE $6 END, refresh_limit, auth_time, $7, $7,
+               CASE WHEN $6 IS NULL OR refresh_limit < $6 THEN refresh_limit ELSE $6 END, refresh_limit, auth_time, claims, $7, $7,
                max($4, min(COALESCE($6, $7 + $8), $7 + $8))
              FROM session WHERE id = $9"
         ),
@@ -146,14 +146,14 @@ async fn rotate_postgres(loan: &mut Loan, rotations: &[Rotation]) -> Result<Vec<
              AND s.kind = q.kind AND s.rotated_at IS NULL AND (s.refresh_expires_at IS NULL OR s.refresh_expires_at > q.now)
              AND ", live!(), "
            RETURNING s.kind, s.family, s.parent, s.shared, s.user_id, s.user_epoch, s.client_id, s.client_epoch, s.granted_scope,
-             s.audience, s.id_token, s.refresh_limit, s.auth_time,
+             s.audience, s.id_token, s.refresh_limit, s.auth_time, s.claims,
              q.successor, q.scope, q.token_digest, q.token_expires_at, q.refresh_digest, q.refresh_expires_at, q.now),
          s AS (
            ", insert_columns!(), "
            SELECT successor, kind, family, parent, shared, user_id, user_epoch, client_id, client_epoch, COALESCE(scope, granted_scope),
              granted_scope, audience, id_token, token_digest, token_expires_at, refresh_digest,
              CASE WHEN refresh_expires_at IS NULL OR refresh_limit < refresh_expires_at THEN refresh_limit ELSE refresh_expires_at END,
-             refresh_limit, auth_time, now, now, GREATEST(token_expires_at, LEAST(refresh_expires_at, now + $13))
+             refresh_limit, auth_time, claims, now, now, GREATEST(token_expires_at, LEAST(refresh_expires_at, now + $13))
            FROM spent
            RETURNING *)
          SELECT ", columns!(), ", TRUE AS live, person.body AS person, person.updated_at AS person_updated_at FROM s",

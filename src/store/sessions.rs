@@ -47,14 +47,14 @@ macro_rules! columns {
     () => {
         "s.id, s.kind, s.family, s.parent, s.shared, s.user_id, s.user_epoch, s.client_id, s.client_epoch, s.scope, s.granted_scope,
          s.audience, s.id_token, s.token_digest, s.token_expires_at, s.refresh_digest, s.refresh_expires_at, s.refresh_limit,
-         s.rotated_at, s.successor, s.auth_time, s.seen_at, s.created_at, s.ended_at"
+         s.rotated_at, s.successor, s.auth_time, s.claims, s.seen_at, s.created_at, s.ended_at"
     };
 }
 macro_rules! insert_columns {
     () => {
         "INSERT INTO session (id, kind, family, parent, shared, user_id, user_epoch, client_id, client_epoch, scope, granted_scope,
            audience, id_token, token_digest, token_expires_at, refresh_digest, refresh_expires_at, refresh_limit, auth_time,
-           seen_at, created_at, expires_at) "
+           claims, seen_at, created_at, expires_at) "
     };
 }
 macro_rules! found {
@@ -104,6 +104,7 @@ pub struct Session {
     pub rotated_at: Option<Timestamp>,
     pub successor: Option<Uuid>,
     pub auth_time: Option<Timestamp>,
+    pub claims: Option<String>,
     pub seen_at: Timestamp,
     pub created_at: Timestamp,
     pub ended_at: Option<Timestamp>,
@@ -282,7 +283,7 @@ async fn insert_postgres(loan: &mut Loan, sessions: &[Session]) -> Result<()> {
         insert_columns!(),
         "SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bool[], $6::text[], $7::bigint[], $8::text[],
            $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bool[], $14::bytea[], $15::bigint[], $16::bytea[],
-           $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[])"
+           $17::bigint[], $18::bigint[], $19::bigint[], $20::text[], $21::bigint[], $22::bigint[], $23::bigint[])"
     ))
     .bind(column!(sessions, s => s.id))
     .bind(column!(sessions, s => s.kind.as_str()))
@@ -303,6 +304,7 @@ async fn insert_postgres(loan: &mut Loan, sessions: &[Session]) -> Result<()> {
     .bind(column!(sessions, s => s.refresh_expires_at))
     .bind(column!(sessions, s => s.refresh_limit))
     .bind(column!(sessions, s => s.auth_time))
+    .bind(column!(sessions, s => s.claims.as_deref()))
     .bind(column!(sessions, s => s.seen_at))
     .bind(column!(sessions, s => s.created_at))
     .bind(column!(sessions, s => s.row_expires_at()));
@@ -338,7 +340,7 @@ impl Tx {
             self.conn(),
             execute,
             "UPDATE session SET family_ended_at = $3
-             WHERE user_id = $1 AND client_id = $2 AND family = id AND kind = 'authorization_code' AND family_ended_at IS NULL",
+             WHERE user_id = $1 AND client_id = $2 AND family = id AND kind IN ('authorization_code', 'implicit') AND family_ended_at IS NULL",
             user_id,
             client_id,
             now,
@@ -353,7 +355,7 @@ impl Tx {
             execute,
             concat!(
                 insert_columns!(),
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)"
             ),
             s.id,
             &s.kind,
@@ -374,6 +376,7 @@ impl Tx {
             s.refresh_expires_at,
             s.refresh_limit,
             s.auth_time,
+            &s.claims,
             s.seen_at,
             s.created_at,
             s.row_expires_at(),

@@ -1,4 +1,4 @@
-//! The style sheet and the icon, under names that change with their content and so may be kept for ever.
+//! The style sheet, the icon and the one script, under names that change with their content and so may be kept for ever.
 
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -10,6 +10,9 @@ pub(crate) const STYLE: &str = concat!("/static/style-", env!("STYLE_HASH"), ".c
 /// Where they link the icon.
 pub(crate) const ICON: &str = concat!("/static/icon-", env!("ICON_HASH"), ".svg");
 
+/// Where the page of an answer by `form_post` finds what posts it at once.
+pub(crate) const FORM_POST: &str = concat!("/static/form_post-", env!("FORM_POST_HASH"), ".js");
+
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// `GET /static/{file}`
@@ -19,6 +22,8 @@ pub(crate) async fn get(Path(file): Path<String>) -> Response {
         ("text/css; charset=utf-8", include_str!("style.css"))
     } else if is(ICON) {
         ("image/svg+xml", include_str!("icon.svg"))
+    } else if is(FORM_POST) {
+        ("text/javascript; charset=utf-8", include_str!("form_post.js"))
     } else {
         return StatusCode::NOT_FOUND.into_response();
     };

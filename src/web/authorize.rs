@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use super::body::{PageBody, PageQuery};
 use super::guard::RequestId;
 use super::page::see_other;
-use super::{App, consent, error_page, login};
+use super::respond::respond;
+use super::{App, consent, error_page, login, select_account};
 use crate::domain::internal::Internal;
 use crate::identity::login::SignedIn;
 use crate::oauth::Params;
@@ -38,6 +39,11 @@ pub(crate) async fn post(
     headers: HeaderMap,
     PageBody(params): PageBody,
 ) -> Response {
+    // A browser keeps its login cookie to itself where another site's page posts; to a GET that follows it goes along.
+    let from_elsewhere = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    if from_elsewhere && params.refuse_repeated().is_ok() && Cookie::Login.read(&app, &headers).is_none() {
+        return see_other(&app.href(&login::with_query("/oauth2/authorize", &params.to_query())));
+    }
     authorize(&app, &id, &headers, &params).await
 }
 
@@ -65,7 +71,7 @@ pub(crate) async fn sound_request(
 ) -> Result<AuthorizationRequest, Response> {
     app.provider.authorization_request(params).await.map_err(|rejected| match rejected {
         Rejected::Page(why) => error_page::refused(app, id, &why),
-        Rejected::Redirect(location) => see_other(&location),
+        Rejected::Client(response) => respond(app, response),
         Rejected::Internal(internal) => error_page::internal_error(app, id, &internal),
     })
 }
@@ -80,9 +86,10 @@ pub(crate) fn draw(
     step: Step,
 ) -> Response {
     match (step, login) {
-        (Step::Redirect(location), _) => see_other(&location),
+        (Step::Respond(response), _) => respond(app, response),
+        (Step::SelectAccount, Some(login)) => select_account::page(app, headers, params, request, login),
         (Step::Consent(before), Some(login)) => consent::page(app, headers, params, request, login, &before),
-        (Step::SignIn | Step::Consent(_), _) => {
+        (Step::SignIn | Step::SelectAccount | Step::Consent(_), _) => {
             login::page(app, headers, params, Some(request), login::Told::default())
         }
     }

@@ -12,6 +12,7 @@ use super::guard::RequestId;
 use super::login::{own_logo, web_link, with_query};
 use super::page::{Page, host, layout, see_other};
 use super::pages::{Consent, ScopeLine};
+use super::respond::respond;
 use super::{App, error_page};
 use crate::domain::scope::{ADMIN, OFFLINE_ACCESS, OPENID, Scope};
 use crate::identity::login::SignedIn;
@@ -33,21 +34,20 @@ pub(crate) fn page(
     let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
     let (csrf, cookie) = csrf::issue(app, headers, form, app.clock.now());
     let document = &request.client.document;
-    let scope = crate::oauth::token::scope_for_user(&login.user, &request.scope);
     let view = Consent {
         layout: layout(app, None),
         action: app.href(&with_query("/consent", &query)),
         csrf,
         client_name: request.client.name.clone(),
         client_id: request.client.id.clone(),
-        redirect_host: host(&request.redirect_uri),
+        redirect_host: host(&request.return_to.redirect_uri),
         user_label: login.user.label(),
-        scopes: scope.words().map(|word| line(word, before)).collect(),
+        scopes: request.asked_of(&login.user).words().map(|word| line(word, before)).collect(),
         logo_uri: own_logo(app, document.logo_uri.as_deref()),
         policy_uri: web_link(document.policy_uri.as_deref()),
         tos_uri: web_link(document.tos_uri.as_deref()),
     };
-    Page::new(view).cookie(cookie).form_target(&request.redirect_uri).into_response()
+    Page::new(view).cookie(cookie).form_target(&request.return_to.redirect_uri).into_response()
 }
 
 /// `GET /consent`: the page belongs to an authorization request, and starts there.
@@ -81,7 +81,7 @@ pub(crate) async fn post(
     };
     if fields.text("decision") != Some("approve") {
         tracing::info!(event = "consent_denied", client = %request.client.id, user = %login.user.id);
-        return see_other(&app.provider.denied(&request));
+        return respond(&app, app.provider.denied(&request));
     }
     match app.provider.next_step(&request, Some(&login), Given::Consent, now).await {
         Ok(step) => draw(&app, &headers, &params, &request, Some(&login), step),

@@ -15,6 +15,7 @@ use super::csrf::{self, Form};
 use super::guard::RequestId;
 use super::page::{Page, host, layout, see_other};
 use super::pages::{Login, SignedIn};
+use super::respond::respond;
 use super::{App, error_page};
 use crate::identity::sign_in::{Attempt, Refused};
 use crate::oauth::Params;
@@ -49,7 +50,7 @@ pub(crate) fn page(
         action: app.href(&with_query("/login", &query)),
         csrf,
         client_name: request.map(|request| request.client.name.clone()),
-        client_host: request.map(|request| host(&request.redirect_uri)),
+        client_host: request.map(|request| host(&request.return_to.redirect_uri)),
         logo_uri: document.and_then(|document| own_logo(app, document.logo_uri.as_deref())),
         policy_uri: document.and_then(|document| web_link(document.policy_uri.as_deref())),
         tos_uri: document.and_then(|document| web_link(document.tos_uri.as_deref())),
@@ -59,7 +60,7 @@ pub(crate) fn page(
     };
     let mut page = Page::new(view).status(told.status).cookie(cookie);
     if let Some(request) = request {
-        page = page.form_target(&request.redirect_uri);
+        page = page.form_target(&request.return_to.redirect_uri);
     }
     let mut response = page.into_response();
     if let Some(seconds) = told.wait {
@@ -147,8 +148,11 @@ pub(crate) async fn post(
         Err(internal) => return error_page::internal_error(&app, &id, &internal),
     };
     tracing::info!(event = "login", user = %user.id, session = %started.id, %address);
-    let back = request.map_or_else(|| params.clone(), |request| request.after_sign_in(&params));
-    let mut response = see_other(&app.href(&start(&back)));
+    let mut response = match &request {
+        Some(request) if !request.is_about(&user) => respond(&app, app.provider.somebody_else(request)),
+        Some(request) => see_other(&app.href(&start(&request.after_sign_in(&params)))),
+        None => see_other(&app.href(&start(&params))),
+    };
     response.headers_mut().append(SET_COOKIE, Cookie::Login.set(&app, &cookie.reveal()));
     response.headers_mut().append(SET_COOKIE, Cookie::Known.set(&app, &cookies::known(&app, &user.id)));
     response

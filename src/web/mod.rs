@@ -32,6 +32,7 @@ mod error_page;
 mod guard;
 mod health;
 mod home;
+mod initiate_login;
 mod introspect;
 mod login;
 mod logout;
@@ -39,8 +40,10 @@ mod page;
 pub mod pages;
 mod place;
 mod protocol_error;
+mod respond;
 mod rest;
 mod revoke;
+mod select_account;
 mod session;
 mod token;
 mod userinfo;
@@ -170,6 +173,8 @@ fn router(app: &App) -> Router {
         protocol = protocol.route(consent, get(consent::get).post(consent::post));
     }
     protocol = protocol
+        .route("/select_account", get(select_account::get).post(select_account::post))
+        .route("/initiate_login", get(initiate_login::get))
         .route("/oauth2/revoke", post(revoke::post).options(cors::preflight))
         .route("/.well-known/jwks.json", get(discovery::jwks).options(cors::preflight))
         .route("/.well-known/openid-configuration", get(discovery::metadata).options(cors::preflight))

@@ -24,13 +24,15 @@ pub(crate) struct Page<T> {
     pub(crate) view: T,
     /// Where its forms may lead besides our own origin: browsers check the whole chain of redirects.
     pub(crate) form_target: Option<String>,
+    /// Whether it runs a script of ours.
+    pub(crate) script: bool,
     /// Cookies to set.
     pub(crate) cookies: Vec<HeaderValue>,
 }
 
 impl<T: Template> Page<T> {
     pub(crate) const fn new(view: T) -> Self {
-        Self { status: StatusCode::OK, view, form_target: None, cookies: Vec::new() }
+        Self { status: StatusCode::OK, view, form_target: None, script: false, cookies: Vec::new() }
     }
 
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
@@ -40,6 +42,11 @@ impl<T: Template> Page<T> {
 
     pub(crate) fn form_target(mut self, redirect_uri: &str) -> Self {
         self.form_target = origin(redirect_uri);
+        self
+    }
+
+    pub(crate) fn script(mut self) -> Self {
+        self.script = true;
         self
     }
 
@@ -59,8 +66,9 @@ impl<T: Template> IntoResponse for Page<T> {
             }
         };
         let target = self.form_target.map(|target| format!(" {target}")).unwrap_or_default();
+        let script = if self.script { " script-src 'self';" } else { "" };
         let policy = format!(
-            "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'"
+            "default-src 'none';{script} style-src 'self'; img-src 'self' data:; form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'"
         );
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

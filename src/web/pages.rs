@@ -3,8 +3,8 @@
 //! A view holds finished text and links and decides nothing: whoever builds it has already chosen which client, which
 //! message and which address to show. Every string is escaped by the template engine, so a view takes names and
 //! descriptions as they are stored. Escaping does not make an address safe to follow: a field called `…_uri` or
-//! `…_href` must already be http(s) or a path of this server. Pages carry no script and load nothing but the style
-//! sheet (`style.css`), so they render unchanged under a content security policy without exceptions.
+//! `…_href` must already be http(s) or a path of this server. Pages load nothing but the style sheet
+//! (`style.css`), so they render unchanged under a content security policy without exceptions; [`FormPost`] alone has a script.
 
 use askama::Template;
 
@@ -74,6 +74,49 @@ pub struct Consent {
     pub policy_uri: Option<String>,
     /// The client's terms of service.
     pub tos_uri: Option<String>,
+}
+
+/// The choice between going on as whoever is signed in and signing in as somebody else. Posts `csrf` and `decision`, which is
+/// `continue` or `another`.
+#[derive(Template)]
+#[template(path = "select_account.html")]
+pub struct SelectAccount {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Where the form posts to.
+    pub action: String,
+    /// Token that binds the form to this browser.
+    pub csrf: String,
+    /// The client's name, or its id where it has no name.
+    pub client_name: String,
+    /// Host the person goes back to afterwards.
+    pub client_host: String,
+    /// Who is signed in.
+    pub user_label: String,
+    /// The name that person signs in with, where it is not the label.
+    pub user_name: Option<String>,
+    /// The client's logo; see [`Login::logo_uri`].
+    pub logo_uri: Option<String>,
+    /// The client's privacy policy.
+    pub policy_uri: Option<String>,
+    /// The client's terms of service.
+    pub tos_uri: Option<String>,
+}
+
+/// An answer that the browser posts to a client: at once by a script, or by a button where there is none.
+#[derive(Template)]
+#[template(path = "form_post.html")]
+pub struct FormPost {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Address of the script.
+    pub script_href: String,
+    /// The client's redirect URI.
+    pub action: String,
+    /// Its host, for people.
+    pub client_host: String,
+    /// Names and values of the answer.
+    pub members: Vec<(&'static str, String)>,
 }
 
 /// One scope on the consent page.

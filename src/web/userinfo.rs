@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, AUTHORIZATION};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, bearer, media_type};
@@ -27,11 +27,11 @@ pub(crate) async fn post(State(app): State<App>, request: Request) -> Response {
     };
     match (params.text("access_token"), headers.contains_key(AUTHORIZATION)) {
         _ if params.is_repeated("access_token") => {
-            protocol_error::refused(&Refused::invalid_request("access_token occurs more than once"))
+            protocol_error::bearer_challenge(Some(&Refused::invalid_request("access_token occurs more than once")))
         }
-        (Some(_), true) => protocol_error::refused(&Refused::invalid_request(
+        (Some(_), true) => protocol_error::bearer_challenge(Some(&Refused::invalid_request(
             "the token is in the header and in the body; send it once",
-        )),
+        ))),
         (Some(token), false) => answer(&app, &headers, Some(token)).await,
         (None, _) => answer(&app, &headers, bearer(&headers)).await,
     }
@@ -39,7 +39,8 @@ pub(crate) async fn post(State(app): State<App>, request: Request) -> Response {
 
 async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response {
     let Some(token) = token else { return protocol_error::bearer_challenge(None) };
-    let token = match app.provider.access_token(token, app.clock.now()).await {
+    let now = app.clock.now();
+    let token = match app.provider.access_token(token, now).await {
         Ok(Some(token)) => token,
         Ok(None) => {
             let why = Refused::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked");
@@ -52,11 +53,18 @@ async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("application/fhir+json"));
-    let claims =
-        if fhir { userinfo::document(&token) } else { userinfo::claims(&token).map(serde_json::Value::Object) };
-    let response = match claims {
-        Ok(claims) => Json(claims).into_response(),
-        Err(why) => protocol_error::bearer_challenge(Some(&why)),
+    let response = if fhir {
+        userinfo::document(&token).map(|document| Json(document).into_response())
+    } else {
+        match userinfo::claims(&token) {
+            Ok(claims) => match app.provider.signed_userinfo(&token, &claims, now).await {
+                Ok(Some(jwt)) => Ok(([(CONTENT_TYPE, "application/jwt")], jwt).into_response()),
+                Ok(None) => Ok(Json(claims).into_response()),
+                Err(internal) => return protocol_error::internal_error(&internal),
+            },
+            Err(why) => Err(why),
+        }
     };
+    let response = response.unwrap_or_else(|why| protocol_error::bearer_challenge(Some(&why)));
     cors::for_client(app, headers, Some(&token.client.id), response).await
 }

@@ -70,13 +70,12 @@ both!(
             ("response_type=code+token".into(), "unsupported_response_type"),
             ("response_type=none".into(), "unsupported_response_type"),
             ("response_type=CODE".into(), "unsupported_response_type"),
-            // The OpenID Connect hybrid flow (Core §3.3) is not served.
-            ("response_type=code+id_token&scope=openid".into(), "unsupported_response_type"),
+            // Core §3.3: not in the client's `response_types`.
+            ("response_type=code+id_token&scope=openid&nonce=n".into(), "unauthorized_client"),
             ("response_type=code&scope=open%22id".into(), "invalid_scope"),
             ("response_type=code&scope=openid+email".into(), "invalid_scope"),
             ("response_type=code&scope=admin".into(), "invalid_scope"),
-            ("response_type=code&response_mode=fragment".into(), "invalid_request"),
-            ("response_type=code&response_mode=form_post".into(), "invalid_request"),
+            ("response_type=code&response_mode=web_message".into(), "invalid_request"),
             // Core §6 and §7.2.1
             ("response_type=code&request=e30.e30.".into(), "request_not_supported"),
             ("response_type=code&request_uri=https://app.example/r".into(), "request_uri_not_supported"),

@@ -215,11 +215,9 @@ both!(
         server.sign_in_and_consent(&browser, &request(&[])).await.expect("code");
         server.authorize(&browser, &request(&[("prompt", "none")])).await.returned().expect("code");
         // Core §3.1.2.1: asked again though signed in, and once is enough.
-        for prompt in ["login", "select_account"] {
-            let page = server.authorize(&browser, &request(&[("prompt", prompt)])).await;
-            let page = browser.sign_in(&page, "alice", PASSWORD).await;
-            browser.follow(page).await.returned().expect("code");
-        }
+        let page = server.authorize(&browser, &request(&[("prompt", "login")])).await;
+        let page = browser.sign_in(&page, "alice", PASSWORD).await;
+        browser.follow(page).await.returned().expect("code");
         for prompt in ["consent", "login consent"] {
             let mut page = server.authorize(&browser, &request(&[("prompt", prompt)])).await;
             if prompt.contains("login") {

@@ -42,7 +42,10 @@ both!(
         let all = [
             ("openid", json!({"sub": "lewis"})),
             ("openid email", json!({"sub": "lewis", "email": "lewis@example.com", "email_verified": true})),
-            ("openid phone", json!({"sub": "lewis", "phone_number": "+44 1865 276150"})),
+            (
+                "openid phone",
+                json!({"sub": "lewis", "phone_number": "+44 1865 276150", "phone_number_verified": false}),
+            ),
             (
                 "openid address",
                 json!({"sub": "lewis", "address": {"formatted": "Oxford", "street_address": "St Aldate's",
@@ -110,8 +113,10 @@ both!(
             assert_eq!(answer, (StatusCode::OK, json!({"sub": "alice"})));
         }
         for request in [post().bearer_auth(token).form(&form), post().form(&[form[0], form[0]])] {
-            let ((status, body), _) = send(request).await;
+            let ((status, body), challenge) = send(request).await;
             assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")), "{body}");
+            // RFC 6750 §3.1
+            assert!(challenge.unwrap().starts_with("Bearer realm=\"countersign\", error=\"invalid_request\""));
         }
         // Nor from the URL (RFC 6750 §2.3), another body, or another scheme.
         let elsewhere = [
@@ -190,5 +195,60 @@ both!(
             let response = server.http.get(server.url("/userinfo")).bearer_auth(token).send().await.unwrap();
             assert_eq!(response.headers()["cache-control"], "no-store");
         }
+    }
+);
+
+// Core §5.3.2, OpenID Connect Registration §2
+both!(
+    async fn a_client_that_asks_for_it_gets_a_signed_jwt(server: Server) {
+        server.alice().await;
+        for alg in ["RS256", "ES256", "EdDSA"] {
+            server.web_app(json!({"userinfo_signed_response_alg": alg, "first_party": true})).await;
+            let tokens = tokens_of(&server, "alice", "openid email").await;
+            let get = || server.http.get(server.url("/userinfo")).bearer_auth(text(&tokens, "access_token"));
+            let response = get().send().await.unwrap();
+            assert_eq!(response.headers()["content-type"], "application/jwt");
+            let signed = response.text().await.unwrap();
+            let (header, claims) = jwt(&signed);
+            assert_eq!(header["alg"], alg);
+            assert_eq!(
+                claims,
+                json!({"sub": "alice", "email": "alice@example.com", "email_verified": false, "iss": server.issuer(), "aud": "web-app"})
+            );
+            // It is no ID token, and is not taken for one.
+            let query = [("response_type", "code"), ("client_id", "web-app"), ("id_token_hint", signed.as_str())];
+            let page = server.authorize(&server.browser(), &query).await;
+            assert_eq!(page.returned().get("error"), Some("invalid_request"));
+            let aidbox = get().header("accept", "application/fhir+json").send().await.unwrap();
+            assert_eq!(aidbox.json::<Value>().await.unwrap()["resourceType"], "User");
+        }
+        let (status, _) =
+            crate::support::send(&server, "PUT", "/Client/x", json!({"userinfo_signed_response_alg": "HS256"})).await;
+        assert_eq!(status, 422);
+    }
+);
+
+// Core §5.1, §5.1.1
+both!(
+    async fn claims_have_the_types_of_the_specification_and_are_never_empty(server: Server) {
+        server.web_app(json!({})).await;
+        server.put("/User/odd", json!({
+            "userName": "odd", "password": "correct-horse-battery", "displayName": "", "name": {"formatted": "", "givenName": "O", "familyName": ""},
+            "email": "odd@example.com", "emails": [{"value": ""}], "photo": "", "photos": [{"value": "https://a.example/p.png"}], "locale": "",
+            "preferredLanguage": "fr-CA", "phoneNumbers": [{"value": "+1 1"}], "roles": [], "gender": "", "timezone": "",
+            "data": {"website": 7, "birthdate": "0000-10-31", "nickname": "", "phone_number_verified": true, "email_verified": "yes"},
+            "addresses": [{"locality": "", "country": "CA", "type": "home"}],
+        })).await;
+        let tokens = tokens_of(&server, "odd", "openid profile email phone address groups").await;
+        let (_, mut claims) = server.userinfo(text(&tokens, "access_token")).await;
+        assert!(claims.as_object_mut().unwrap().remove("updated_at").unwrap().is_i64());
+        assert_eq!(
+            claims,
+            json!({
+                "sub": "odd", "name": "O", "given_name": "O", "preferred_username": "odd", "picture": "https://a.example/p.png",
+                "birthdate": "0000-10-31", "locale": "fr-CA", "email": "odd@example.com", "email_verified": false,
+                "phone_number": "+1 1", "phone_number_verified": true, "address": {"country": "CA"},
+            })
+        );
     }
 );

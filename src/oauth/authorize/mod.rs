@@ -1,23 +1,25 @@
-//! The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2): is the request sound, and what happens next?
+//! The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3): is the request sound, and what happens next?
 //!
-//! [`Provider::authorization_request`] proves client and redirect URI first: until then an error is a page, from then on it is
-//! a redirect ([`Rejected`]). [`Provider::next_step`] then decides between signing in, asking for consent and done; the web
-//! room only draws what it answers. The request itself travels in the URL and is proven anew at every step, so nothing is
-//! kept of a login that is never finished.
+//! [`Provider::authorization_request`] proves client and redirect URI first: until then an error is a page, from then on it
+//! goes to the client ([`Rejected`]). [`Provider::next_step`] then decides between signing in, choosing an account, asking for
+//! consent and done; the web room only draws what it answers. The request itself travels in the URL and is proven anew at every
+//! step, so nothing is kept of a login that is never finished.
 //!
-//! What a request says is read in [`request`]; every answer to a client is written in `respond`.
+//! What a request says is read in [`request`], what of it the person has to do in [`prompt`]; every answer to a client is
+//! written in [`respond`].
 
+mod prompt;
 mod request;
 mod respond;
 
-use super::token::scope_for_user;
-use super::{ErrorCode, Params, Provider, Refused};
+use super::{ErrorCode, Failure, Params, Provider, Refused};
 use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::identity::login::SignedIn;
+pub use prompt::PROMPTS;
 pub use request::AuthorizationRequest;
-pub use respond::CODE_LIFE;
+pub use respond::{AuthorizationResponse, CODE_LIFE, ReturnTo};
 
 /// Why an authorization request goes no further, and who is told.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub enum Rejected {
     /// Client or redirect URI is not proven: only the person may be told (RFC 6749 §4.1.2.1).
     Page(Refused),
     /// The client is told, at its redirect URI.
-    Redirect(String),
+    Client(AuthorizationResponse),
     /// Our own fault.
     Internal(Internal),
 }
@@ -41,10 +43,12 @@ impl<E: Into<Internal>> From<E> for Rejected {
 pub enum Step {
     /// The person has to sign in.
     SignIn,
+    /// The person has to say whether to go on as whoever is signed in.
+    SelectAccount,
     /// The person has to consent; with the scopes consented to before.
     Consent(Scope),
-    /// The browser goes to the client, with a code or a refusal.
-    Redirect(String),
+    /// The browser goes to the client, with what it asked for or a refusal.
+    Respond(AuthorizationResponse),
 }
 
 /// What the person has just done, as far as it matters to the next step.
@@ -72,14 +76,20 @@ impl Provider {
                 "there is no client {client_id} here; register it, or check client_id"
             )))
         })?;
-        let redirect_uri = request::redirect_uri(&client, params).map_err(Rejected::Page)?;
-        match request::read(&client, &redirect_uri, params) {
-            Ok(request) => Ok(request),
-            Err(refused) => Err(Rejected::Redirect(self.error_redirect(&redirect_uri, params.text("state"), &refused))),
-        }
+        let to = ReturnTo::read(&client, params).map_err(Rejected::Page)?;
+        let hint = match params.text("id_token_hint") {
+            None => None,
+            Some(text) => match self.id_token_hint(text).await {
+                Ok(claims) => Some(claims),
+                Err(Failure::Refused(refused)) => return Err(Rejected::Client(self.error_response(&to, &refused))),
+                Err(Failure::Internal(internal)) => return Err(Rejected::Internal(internal)),
+            },
+        };
+        request::read(&self.rules, &client, to.clone(), params, hint.as_ref())
+            .map_err(|refused| Rejected::Client(self.error_response(&to, &refused)))
     }
 
-    /// What happens next: sign in, consent, or back to the client with a code.
+    /// What happens next: sign in, choose, consent, or back to the client with what it asked for.
     pub async fn next_step(
         &self,
         request: &AuthorizationRequest,
@@ -87,22 +97,23 @@ impl Provider {
         given: Given,
         now: Timestamp,
     ) -> Result<Step, Internal> {
-        let Some(login) = login.filter(|login| given == Given::Consent || !request.wants_sign_in(login, now)) else {
-            return Ok(match request.prompt.none {
-                true => self.refuse(
-                    request,
-                    ErrorCode::LoginRequired,
-                    "nobody is signed in, and prompt=none allows no page",
-                ),
-                false => Step::SignIn,
-            });
+        let good = |login: &&SignedIn| {
+            request.is_about(&login.user) && (given == Given::Consent || !request.wants_sign_in(login, now))
         };
+        let Some(login) = login.filter(good) else {
+            let why = "nobody is signed in whom the request could be about, or not lately enough, and prompt=none allows no page";
+            return Ok(self.page_or(request, Step::SignIn, ErrorCode::LoginRequired, why));
+        };
+        if given == Given::Nothing && request.wants_selection(&login.user) {
+            let why = "whoever is signed in may not be the person that login_hint names, and prompt=none allows no page to ask";
+            return Ok(self.page_or(request, Step::SelectAccount, ErrorCode::AccountSelectionRequired, why));
+        }
         let client = &request.client;
-        let scope = scope_for_user(&login.user, &request.scope);
+        let asked = request.asked_of(&login.user);
         let consented = match given {
             Given::Consent => {
-                self.store.remember_consent(&login.user.id, &client.id, &scope, now).await?;
-                tracing::info!(event = "consent_granted", client = %client.id, user = %login.user.id, scope = %scope);
+                self.store.remember_consent(&login.user.id, &client.id, &asked, now).await?;
+                tracing::info!(event = "consent_granted", client = %client.id, user = %login.user.id, scope = %asked);
                 None
             }
             Given::Nothing if client.document.first_party && !request.prompt.consent => None,
@@ -111,28 +122,34 @@ impl Provider {
         if let Some(before) = consented
             && (request.prompt.consent
                 || !request.reaches_its_client(self.issuer())
-                || !before.as_ref().is_some_and(|before| scope.is_within(before)))
+                || !before.as_ref().is_some_and(|before| asked.is_within(before)))
         {
-            return Ok(match request.prompt.none {
-                true => self.refuse(
-                    request,
-                    ErrorCode::ConsentRequired,
-                    "the user has not consented to this, and prompt=none allows no page",
-                ),
-                false => Step::Consent(before.unwrap_or_default()),
-            });
+            let why = "the user has not consented to this, and prompt=none allows no page";
+            let step = Step::Consent(before.unwrap_or_default());
+            return Ok(self.page_or(request, step, ErrorCode::ConsentRequired, why));
         }
-        let code = self.issue_code(request, login, &scope, now).await?;
-        Ok(Step::Redirect(self.redirect(&request.redirect_uri, request.state.as_deref(), &[("code", &code.reveal())])))
+        Ok(Step::Respond(self.issue(request, login, now).await?))
+    }
+
+    /// The page, unless the request allows none (Core §3.1.2.1, `prompt=none`).
+    fn page_or(&self, request: &AuthorizationRequest, page: Step, code: ErrorCode, why: &str) -> Step {
+        match request.prompt.none {
+            true => Step::Respond(self.refuse(request, code, why)),
+            false => page,
+        }
     }
 
     /// The person said no (RFC 6749 §4.1.2.1).
-    pub fn denied(&self, request: &AuthorizationRequest) -> String {
-        let refused = Refused::new(ErrorCode::AccessDenied, "the user denied the request");
-        self.error_redirect(&request.redirect_uri, request.state.as_deref(), &refused)
+    pub fn denied(&self, request: &AuthorizationRequest) -> AuthorizationResponse {
+        self.refuse(request, ErrorCode::AccessDenied, "the user denied the request")
     }
 
-    fn refuse(&self, request: &AuthorizationRequest, code: ErrorCode, text: &str) -> Step {
-        Step::Redirect(self.error_redirect(&request.redirect_uri, request.state.as_deref(), &Refused::new(code, text)))
+    /// The person has signed in as somebody whom the request is not about (Core §3.1.2.1, `id_token_hint`; §5.5.1).
+    pub fn somebody_else(&self, request: &AuthorizationRequest) -> AuthorizationResponse {
+        self.refuse(request, ErrorCode::LoginRequired, "another user than the one asked for has signed in")
+    }
+
+    fn refuse(&self, request: &AuthorizationRequest, code: ErrorCode, text: &str) -> AuthorizationResponse {
+        self.error_response(&request.return_to, &Refused::new(code, text))
     }
 }

@@ -1,48 +1,55 @@
-//! An authorization request: what it may say (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
+//! An authorization request: what it may say (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1, §3.2.2.1, §3.3.2.1,
+//! §5.5).
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
+use super::prompt::Prompt;
+use super::respond::ReturnTo;
+use crate::domain::claims::{ClaimsRequest, RequestedClaims};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::pkce::CodeChallenge;
-use crate::domain::scope::{OPENID, Scope};
-use crate::domain::time::Timestamp;
-use crate::identity::login::SignedIn;
-use crate::oauth::token::requested_scope;
-use crate::oauth::{ErrorCode, Params, Refused};
-
-/// Seconds that a browser may take from the login page back to the authorization endpoint.
-const WAY_BACK: i64 = 60;
+use crate::domain::response_type::{ResponseMode, ResponseType};
+use crate::domain::scope::{OFFLINE_ACCESS, OPENID, Scope};
+use crate::domain::user::{User, scope_of_claim};
+use crate::oauth::token::{allowed_scope, requested_scope, scope_for_user};
+use crate::oauth::{ErrorCode, Params, Refused, Rules};
 
 /// A sound authorization request.
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest {
     /// Who asks.
     pub client: Arc<Client>,
-    /// Where the answer goes, proven to be registered.
-    pub redirect_uri: String,
-    /// What it asks for.
-    pub scope: Scope,
+    /// Where the answer goes.
+    pub return_to: ReturnTo,
     /// Prefills the login page.
     pub login_hint: Option<String>,
+    /// What it asks for.
+    pub scope: Scope,
+    pub(super) response_type: ResponseType,
+    /// Whether the token endpoint is to give an ID token.
+    pub(super) id_token: bool,
     pub(super) redirect_required: bool,
-    pub(super) state: Option<String>,
     pub(super) code_challenge: Option<CodeChallenge>,
     pub(super) nonce: Option<String>,
-    pub(super) id_token: bool,
     pub(super) prompt: Prompt,
-    max_age: Option<i64>,
+    pub(super) max_age: Option<i64>,
+    pub(super) hinted_sub: Option<String>,
+    /// What `claims` says.
+    pub(super) wished: ClaimsRequest,
+    /// What of that is shown.
+    pub(super) claims: RequestedClaims,
 }
 
-/// `prompt` (Core §3.1.2.1).
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Prompt {
-    pub(super) none: bool,
-    pub(super) login: bool,
-    pub(super) consent: bool,
-}
-
-/// Reads the rest of the request, once it is known whom to tell what is wrong with it.
-pub(super) fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<AuthorizationRequest, Refused> {
+/// Reads the rest of the request, once it is known whom to tell what is wrong with it. `hint` are the claims of `id_token_hint`.
+pub(super) fn read(
+    rules: &Rules,
+    client: &Arc<Client>,
+    return_to: ReturnTo,
+    params: &Params,
+    hint: Option<&Map<String, Value>>,
+) -> Result<AuthorizationRequest, Refused> {
     params.refuse_repeated()?;
     for (name, code) in [
         ("request", ErrorCode::RequestNotSupported),
@@ -57,117 +64,148 @@ pub(super) fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) ->
         Refused::new(ErrorCode::InvalidScope, "scope has a character that RFC 6749 section 3.3 does not allow")
     })?;
     let openid = scope.contains(OPENID);
-    let id_token = response_type(params.required("response_type")?, openid)? || openid;
-    if !client.allows(GrantType::AuthorizationCode) {
-        let text = "this client's grant_types do not list code (authorization_code)";
-        return Err(Refused::new(ErrorCode::UnauthorizedClient, text));
+    let (response_type, id_token) = response_type(rules, client, params.required("response_type")?, openid)?;
+    response_mode(params, response_type)?;
+    let mut scope = requested_scope(client, Some(&scope.to_string()))?;
+    if !response_type.code {
+        // Core §11: without a code there is no refresh token to ask for.
+        scope = scope.without(OFFLINE_ACCESS);
     }
-    if params.text("response_mode").is_some_and(|mode| mode != "query") {
-        return Err(Refused::invalid_request("response_mode can only be query here"));
+    let nonce = params.text("nonce").map(str::to_owned);
+    if nonce.is_none() && response_type.id_token {
+        // Core §3.2.2.1, §3.2.2.11, §3.3.2.11: wherever an ID token leaves the authorization endpoint.
+        return Err(Refused::invalid_request(
+            "nonce is missing; an ID token from the authorization endpoint needs one",
+        ));
     }
-    let scope = requested_scope(client, Some(&scope.to_string()))?;
     let code_challenge = code_challenge(params)?;
-    if code_challenge.is_none() && client.requires_pkce() {
+    if code_challenge.is_none() && response_type.code && client.requires_pkce() {
         return Err(Refused::invalid_request(
             "code_challenge is missing: this client must use PKCE with code_challenge_method S256 (RFC 7636)",
         ));
     }
-    let max_age = match params.text("max_age") {
-        None => client.document.default_max_age,
-        Some(text) => Some(
-            text.parse()
-                .ok()
-                .filter(|age| *age >= 0)
-                .ok_or_else(|| Refused::invalid_request("max_age must be a number of seconds"))?,
-        ),
+    let wished = match params.text("claims") {
+        None => ClaimsRequest::default(),
+        Some(text) => ClaimsRequest::parse(text)
+            .map_err(|why| Refused::invalid_request(format!("claims is not a request for claims: {why}")))?,
     };
+    let text = |name: &str| hint.and_then(|claims| claims.get(name)?.as_str()).map(str::to_owned);
     Ok(AuthorizationRequest {
         client: Arc::clone(client),
-        redirect_uri: redirect_uri.to_owned(),
         // RFC 6749 §4.1.3 wants it repeated at the token endpoint; Aidbox's own examples leave it out there, which is
         // as safe where the code is bound to a verifier, and tolerated outside OpenID Connect.
         redirect_required: params.text("redirect_uri").is_some() && openid && code_challenge.is_none(),
+        return_to,
+        // Whoever has the hint knows the name in it.
+        login_hint: params
+            .text("login_hint")
+            .map(str::to_owned)
+            .or_else(|| text("preferred_username"))
+            .or_else(|| text("email")),
+        claims: claims(rules, client, params, &wished)?,
         scope,
-        login_hint: params.text("login_hint").map(str::to_owned),
-        state: params.text("state").map(str::to_owned),
-        code_challenge,
-        nonce: params.text("nonce").map(str::to_owned),
+        response_type,
         id_token,
-        prompt: prompt(params.text("prompt").unwrap_or_default())?,
-        max_age,
+        code_challenge,
+        nonce,
+        prompt: Prompt::parse(params.text("prompt").unwrap_or_default())?,
+        max_age: max_age(client, params)?,
+        hinted_sub: text("sub"),
+        wished,
     })
 }
 
 impl AuthorizationRequest {
-    /// Whether the answer is of use to nobody but the client that was consented to: it must prove itself for tokens, or https
-    /// leads to no other. Where neither is so, an earlier consent does not stand in for the person (RFC 8252 §8.6). While the
+    /// Whether the answer is of use to nobody but the client that was consented to: it must prove itself for all tokens, or
+    /// https leads to no other. Where neither is so, an earlier consent does not stand in for the person (RFC 8252 §8.6). While the
     /// issuer itself is http, for development, http stands for the https of later.
     pub(super) fn reaches_its_client(&self, issuer: &str) -> bool {
         let proves_itself = !self.client.is_public() && !self.client.secret_is_optional(GrantType::AuthorizationCode);
         let development = !issuer.starts_with("https://");
-        let uri = &self.redirect_uri;
-        proves_itself || uri.starts_with("https://") || (development && uri.starts_with("http://"))
+        let uri = &self.return_to.redirect_uri;
+        (proves_itself && self.response_type == ResponseType::CODE)
+            || uri.starts_with("https://")
+            || (development && uri.starts_with("http://"))
     }
 
-    /// Core §3.1.2.1: `prompt=login` and `max_age` ask for a fresh sign-in; `max_age=0` is the same as `prompt=login`.
-    pub(super) const fn wants_sign_in(&self, login: &SignedIn, now: Timestamp) -> bool {
-        self.prompt.login || matches!(self.max_age, Some(age) if age == 0 || login.auth_time.until(now) > age)
-    }
-
-    /// The parameters of the same request once the person has just signed in: what asked for that is fulfilled.
-    pub fn after_sign_in(&self, params: &Params) -> Params {
-        let mut params = params.clone();
-        // The way back from the login page takes a moment; counted, it would ask for another sign-in, and another.
-        if self.max_age.is_some_and(|age| age < WAY_BACK) {
-            params = params.with("max_age", &WAY_BACK.to_string());
-        }
-        let Some(prompt) = params.text("prompt") else { return params };
-        let rest: Vec<&str> =
-            prompt.split(' ').filter(|word| !matches!(*word, "login" | "select_account" | "")).collect();
-        match rest.join(" ").as_str() {
-            "" => params.without("prompt"),
-            rest => params.with("prompt", rest),
-        }
+    /// What is asked of the person: the scopes, and those that show the claims asked for by name.
+    pub fn asked_of(&self, user: &User) -> Scope {
+        let shown = Scope::from_words(self.claims.names().filter_map(scope_of_claim));
+        scope_for_user(user, &self.scope.union(&shown))
     }
 }
 
-/// The redirect URI of the request, which must be a registered one (RFC 6749 §3.1.2.3). Without one in the request it is the
-/// first registered, as Aidbox does; with `openid`, only where there is no other (Core §3.1.2.1 requires it).
-pub(super) fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refused> {
-    let registered = client.redirect_uris();
-    let Some(requested) = params.text("redirect_uri") else {
-        let openid = params.text("scope").unwrap_or_default().split(' ').any(|word| word == OPENID);
-        return match registered.as_slice() {
-            [] => Err(Refused::invalid_request(
-                "the client has no redirect_uri registered, so there is nowhere to return to",
-            )),
-            [_, _, ..] if openid => Err(Refused::invalid_request(
-                "redirect_uri is missing; the client has several, and openid requests must name one",
-            )),
-            [first, ..] => Ok(first.as_str().to_owned()),
-        };
+/// The response type, which the server serves and the client's document lists, and whether the token endpoint is to give an ID
+/// token. `code id_token` without the scope `openid` is Aidbox's way to ask for one there: it counts as `code`.
+fn response_type(rules: &Rules, client: &Client, text: &str, openid: bool) -> Result<(ResponseType, bool), Refused> {
+    let unsupported = |why: &str| {
+        let text = format!("response_type {text} is not supported{why}");
+        Refused::new(ErrorCode::UnsupportedResponseType, text)
     };
-    match registered.iter().any(|uri| uri.matches(requested)) {
-        true => Ok(requested.to_owned()),
-        false => Err(Refused::invalid_request(format!(
-            "redirect_uri {requested} is not registered for this client; it must equal a registered one to the letter"
-        ))),
+    let mut wanted = ResponseType::parse(text).ok_or_else(|| unsupported("; use code"))?;
+    let aidbox = wanted.is_aidboxs(openid);
+    if aidbox {
+        wanted = ResponseType::CODE;
+    }
+    if wanted.is_implicit() && !rules.implicit_grant {
+        return Err(unsupported(
+            ": the implicit grant is off on this server; its operator can turn it on with --allow-grant implicit",
+        ));
+    }
+    let unauthorized = |text: String| Refused::new(ErrorCode::UnauthorizedClient, text);
+    if wanted.code && !client.allows(GrantType::AuthorizationCode) {
+        return Err(unauthorized("this client's grant_types do not list code (authorization_code)".into()));
+    }
+    if wanted.is_implicit() && !client.allows(GrantType::Implicit) {
+        return Err(unauthorized("this client's grant_types do not list implicit".into()));
+    }
+    if !client.may_ask_for(wanted) {
+        return Err(unauthorized(format!("this client's response_types do not list {text}")));
+    }
+    if wanted.id_token && !openid {
+        return Err(Refused::invalid_request(
+            "an ID token needs the scope openid (OpenID Connect Core section 3.1.2.1)",
+        ));
+    }
+    Ok((wanted, openid || aidbox))
+}
+
+/// `response_mode`, where there is one: known, and one that the response type may travel by.
+fn response_mode(params: &Params, response_type: ResponseType) -> Result<(), Refused> {
+    let Some(text) = params.text("response_mode") else { return Ok(()) };
+    match ResponseMode::named(text) {
+        None => {
+            let known = ResponseMode::ALL.map(ResponseMode::name).join(", ");
+            Err(Refused::invalid_request(format!("response_mode {text} is not supported; it can be {known}")))
+        }
+        Some(mode) if !response_type.may_travel_by(mode) => Err(Refused::invalid_request(
+            "tokens are not returned in a query; response_mode can be fragment or form_post",
+        )),
+        Some(_) => Ok(()),
     }
 }
 
-/// RFC 6749 §3.1.1: the words in any order. Answers whether an ID token is asked for. `code id_token` without the scope
-/// `openid` is Aidbox's way to ask for one at the token endpoint; with it, it is the hybrid flow, which is not served.
-fn response_type(text: &str, openid: bool) -> Result<bool, Refused> {
-    let mut words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
-    words.sort_unstable();
-    match words.as_slice() {
-        ["code"] => Ok(false),
-        ["code", "id_token"] if !openid => Ok(true),
-        _ => Err(Refused::new(
-            ErrorCode::UnsupportedResponseType,
-            format!("response_type {text} is not supported; use code"),
-        )),
+/// The claims that are shown because they are asked for by name: known ones, of scopes that the client may ask for. What is
+/// voluntary and cannot be had is left out (Core §5.5.1); an essential `acr` that is not reached is a refusal (§5.5.1.1).
+fn claims(rules: &Rules, client: &Client, params: &Params, wished: &ClaimsRequest) -> Result<RequestedClaims, Refused> {
+    if !wished.accepts_acr(rules.acr()) {
+        let text = format!("people sign in here with {}, and none of the essential acr values is that", rules.acr());
+        return Err(Refused::new(ErrorCode::UnmetAuthenticationRequirements, text));
     }
+    let allowed = |word| allowed_scope(client, &Scope::from_words([word])).contains(word);
+    let mut claims = wished.requested(|name| scope_of_claim(name).is_some_and(allowed));
+    // §5.5.1.1: `acr_values` asks for the same as a voluntary `acr`.
+    let preferred = params.text("acr_values").is_some() || !client.document.default_acr_values.is_empty();
+    if preferred || wished.asks_for_acr() {
+        claims.id_token.push("acr".into());
+    }
+    Ok(claims)
+}
+
+fn max_age(client: &Client, params: &Params) -> Result<Option<i64>, Refused> {
+    let Some(text) = params.text("max_age") else { return Ok(client.document.default_max_age) };
+    let age = text.parse().ok().filter(|age| *age >= 0);
+    age.map(Some).ok_or_else(|| Refused::invalid_request("max_age must be a number of seconds"))
 }
 
 /// RFC 7636 §4.3, method `S256` alone.
@@ -188,25 +226,4 @@ fn code_challenge(params: &Params) -> Result<Option<CodeChallenge>, Refused> {
     challenge
         .map(Some)
         .ok_or_else(|| Refused::invalid_request("code_challenge must be the base64url of a SHA-256, 43 characters"))
-}
-
-fn prompt(text: &str) -> Result<Prompt, Refused> {
-    let mut prompt = Prompt::default();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        match word {
-            "none" => prompt.none = true,
-            // There are no accounts to select from but the one that is signed in: another one is a new sign-in.
-            "login" | "select_account" => prompt.login = true,
-            "consent" => prompt.consent = true,
-            _ => {
-                return Err(Refused::invalid_request(format!(
-                    "prompt {word} is unknown; it can be none, login, consent or select_account"
-                )));
-            }
-        }
-    }
-    if prompt.none && (prompt.login || prompt.consent) {
-        return Err(Refused::invalid_request("prompt=none cannot be combined with other values"));
-    }
-    Ok(prompt)
 }

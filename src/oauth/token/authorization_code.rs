@@ -4,6 +4,7 @@ use super::TokenRequest;
 use super::issue::{Minting, TokenResponse, opaque_token};
 use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::scope::Scope;
@@ -84,6 +85,7 @@ impl Provider {
             refresh: refreshable.then_some(&refresh),
             id_token: code.id_token,
             nonce: code.nonce.as_deref(),
+            claims: RequestedClaims::stored(code.claims.as_deref()),
         };
         Ok(self.mint(&minting, now).await?)
     }
@@ -100,7 +102,7 @@ impl Provider {
             return Ok(mismatch);
         }
         // RFC 6749 §4.1.2: a code used twice ends every token that came from it.
-        if let (Some(_), Some(session)) = (code.claimed_at, code.session_id) {
+        if let (Some(_), Some(session)) = (code.claimed_at, code.root()) {
             self.store.end_family(session, r.now).await?;
             tracing::warn!(event = "code_replayed", client = %client.id, user = %code.user_id, session = %session, "its tokens are revoked");
             return Ok(Refused::invalid_grant("the code was used before; the tokens that came from it are revoked"));

@@ -4,6 +4,7 @@ use super::issue::{Minting, TokenResponse, opaque_token};
 use super::{TokenRequest, requested_scope};
 use crate::clock::new_row_id;
 use crate::domain::bearer::Bearer;
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
 use crate::oauth::{ErrorCode, Failure, Provider, Refused};
 use crate::store::sessions::Session;
@@ -46,6 +47,7 @@ impl Provider {
             refresh: None,
             id_token: false,
             nonce: None,
+            claims: RequestedClaims::default(),
         };
         Ok(self.mint(&minting, now).await?)
     }
@@ -100,6 +102,7 @@ fn session(
         rotated_at: None,
         successor: None,
         auth_time: None,
+        claims: None,
         seen_at: now,
         created_at: now,
         ended_at: None,

@@ -1,14 +1,15 @@
 //! Minting tokens, in one place: access tokens opaque or JWT (RFC 9068), refresh tokens, ID tokens (OpenID Connect Core §2).
 
+use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::domain::bearer::{Bearer, Kind};
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, Flow, GrantType};
 use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
-use crate::domain::secret::Digest;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::oauth::access_token::TYP;
@@ -59,11 +60,13 @@ pub struct Minting<'a> {
     pub id_token: bool,
     /// Its nonce.
     pub nonce: Option<&'a str>,
+    /// The claims that the authorization request asked for by name.
+    pub claims: RequestedClaims,
 }
 
 impl Provider {
     /// The lifetimes that a flow's settings give to what is issued now.
-    pub(super) fn lifetimes(&self, flow: &Flow, now: Timestamp) -> Lifetimes {
+    pub(in crate::oauth) fn lifetimes(&self, flow: &Flow, now: Timestamp) -> Lifetimes {
         let access =
             flow.access_token_expiration.filter(|life| *life > 0).unwrap_or(self.rules.access_token_expiration);
         let refresh_limit = self.rules.max_refresh_token_expiration.map(|cap| now.plus(cap));
@@ -77,22 +80,21 @@ impl Provider {
 
     /// The audience of an access token whose request names none: those of the client's document, else this server
     /// (RFC 9068 §3: a default resource indicator). An entry that begins with `#` is a pattern, not a name.
-    pub(super) fn default_audience(&self, client: &Client, grant: GrantType) -> Vec<String> {
+    pub(in crate::oauth) fn default_audience(&self, client: &Client, grant: GrantType) -> Vec<String> {
         let named: Vec<String> = client.audiences(grant).into_iter().filter(|name| !name.starts_with('#')).collect();
         if named.is_empty() { vec![self.rules.issuer.clone()] } else { named }
     }
 
     /// Mints everything and puts the answer together.
     pub(super) async fn mint(&self, m: &Minting<'_>, now: Timestamp) -> Result<TokenResponse, Internal> {
-        let access = match m.opaque {
-            Some(bearer) => bearer.reveal(),
-            None => self.access_jwt(m).await?,
-        };
+        let access = self.access_token_text(m).await?;
         let mut answer = Map::new();
         if m.id_token
             && let Some(user) = m.user
         {
-            answer.insert("id_token".into(), self.id_token(m, user, &access, now).await?.into());
+            // The scope's claims stand in it as well as at userinfo, as with Aidbox.
+            let id_token = self.id_token(m, user.claims(m.scope), &[("at_hash", &access)], now).await?;
+            answer.insert("id_token".into(), id_token.into());
         }
         answer.insert("access_token".into(), access.into());
         answer.insert("token_type".into(), "Bearer".into());
@@ -108,6 +110,14 @@ impl Provider {
             answer.insert("userinfo".into(), userinfo);
         }
         Ok(TokenResponse(answer))
+    }
+
+    /// The access token, as it is handed out.
+    pub(in crate::oauth) async fn access_token_text(&self, m: &Minting<'_>) -> Result<String, Internal> {
+        match m.opaque {
+            Some(bearer) => Ok(bearer.reveal()),
+            None => self.access_jwt(m).await,
+        }
     }
 
     /// RFC 9068 §2.2.
@@ -131,9 +141,18 @@ impl Provider {
         self.sign(m.client.access_token_alg(), TYP, &claims, m.issued_at).await
     }
 
-    /// OpenID Connect Core §2 and §3.1.3.6.
-    async fn id_token(&self, m: &Minting<'_>, user: &User, access: &str, now: Timestamp) -> Result<String, Internal> {
-        let mut claims = user.claims(m.scope);
+    /// OpenID Connect Core §2, with these claims about the person and those asked for by name. `hashed` are the values that it goes
+    /// with, each under the name of its hash (`at_hash`, `c_hash`: §3.1.3.6, §3.2.2.9, §3.3.2.11).
+    pub(in crate::oauth) async fn id_token(
+        &self,
+        m: &Minting<'_>,
+        mut claims: Map<String, Value>,
+        hashed: &[(&str, &str)],
+        now: Timestamp,
+    ) -> Result<String, Internal> {
+        if let Some(user) = m.user {
+            claims.extend(user.named_claims(m.claims.id_token.iter().map(String::as_str)));
+        }
         claims.insert("iss".into(), self.issuer().into());
         claims.insert("aud".into(), m.client.id.as_str().into());
         claims.insert("exp".into(), now.plus(ID_TOKEN_LIFE).0.into());
@@ -144,14 +163,17 @@ impl Provider {
         if let Some(nonce) = m.nonce {
             claims.insert("nonce".into(), nonce.into());
         }
+        if m.claims.id_token.iter().any(|name| name == "acr") {
+            claims.insert("acr".into(), self.acr().into());
+        }
         let alg = m.client.id_token_alg();
-        // Of EdDSA's hash the specifications say nothing; Ed25519 uses SHA-512, and so do the libraries of the field.
-        let at_hash = if alg == "EdDSA" { left_half_sha512(access) } else { left_half_sha256(access) };
-        claims.insert("at_hash".into(), at_hash.into());
+        for (name, value) in hashed {
+            claims.insert((*name).into(), left_half(alg, value).into());
+        }
         self.sign(alg, "JWT", &claims, now).await
     }
 
-    async fn sign(
+    pub(in crate::oauth) async fn sign(
         &self,
         alg: &str,
         typ: &str,
@@ -183,10 +205,15 @@ fn one_or_many(audience: &[String]) -> Value {
     }
 }
 
-fn left_half_sha256(text: &str) -> String {
-    B64.encode(&Digest::of(text.as_bytes()).as_bytes()[..16])
-}
-
-fn left_half_sha512(text: &str) -> String {
-    B64.encode(&aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, text.as_bytes()).as_ref()[..32])
+/// Core §3.1.3.6: the left half of the hash that goes with the algorithm of the ID token. Of `EdDSA`'s the specifications say nothing;
+/// Ed25519 uses SHA-512, and so do the libraries of the field.
+fn left_half(alg: &str, text: &str) -> String {
+    let hash = match alg {
+        "EdDSA" => &SHA512,
+        alg if alg.ends_with("512") => &SHA512,
+        alg if alg.ends_with("384") => &SHA384,
+        _ => &SHA256,
+    };
+    let digest = digest(hash, text.as_bytes());
+    B64.encode(&digest.as_ref()[..digest.as_ref().len() / 2])
 }

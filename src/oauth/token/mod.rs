@@ -95,7 +95,7 @@ pub fn requested_scope(client: &Client, text: Option<&str>) -> Result<Scope, Ref
 }
 
 /// The part of a scope that the client's document allows.
-fn allowed_scope(client: &Client, scope: &Scope) -> Scope {
+pub fn allowed_scope(client: &Client, scope: &Scope) -> Scope {
     let list = client.allowed_scope();
     Scope::from_words(scope.words().filter(|word| match &list {
         Some(list) => list.contains(word) || *word == OFFLINE_ACCESS,

@@ -4,6 +4,7 @@ use super::issue::{Minting, TokenResponse, opaque_token};
 use super::{TokenRequest, requested_scope, scope_for_user};
 use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::GrantType;
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
 use crate::identity::sign_in::{Attempt, Refused as NotSignedIn};
@@ -63,6 +64,7 @@ impl Provider {
             rotated_at: None,
             successor: None,
             auth_time: Some(now),
+            claims: None,
             seen_at: now,
             created_at: now,
             ended_at: None,
@@ -83,6 +85,7 @@ impl Provider {
             refresh: refresh.as_ref(),
             id_token,
             nonce: None,
+            claims: RequestedClaims::default(),
         };
         Ok(self.mint(&minting, now).await?)
     }

@@ -10,6 +10,7 @@ use super::issue::{Minting, TokenResponse};
 use super::{TokenRequest, requested_scope};
 use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
@@ -136,6 +137,7 @@ impl Provider {
             id_token: session.id_token,
             // Core §12.2: the ID token of a refresh should have no nonce.
             nonce: None,
+            claims: RequestedClaims::stored(session.claims.as_deref()),
         };
         Ok(self.mint(&minting, now).await?)
     }

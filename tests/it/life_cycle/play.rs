@@ -81,6 +81,7 @@ impl Play {
             max_refresh_token_expiration: capped.then_some(CAP),
             refresh_grace: 10,
             password_grant: false,
+            implicit_grant: false,
         };
         let observer = json!({ "grant_types": ["client_credentials"], "introspect": "any" });
         let secret = password::fast_form(&Secret::new("secret"));
@@ -226,9 +227,8 @@ impl Play {
         proptest::prop_assert!(!self.model.clients[client].off, "a client that is switched off gets a code");
         let given = if TERMS[client].first_party { Given::Nothing } else { Given::Consent };
         let next = self.provider.next_step(&request, Some(&signed_in), given, self.now()).await.unwrap();
-        let Next::Redirect(location) = next else { return Err(TestCaseError::fail(format!("no code: {next:?}"))) };
-        let code =
-            url::Url::parse(&location).unwrap().query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+        let Next::Respond(response) = next else { return Err(TestCaseError::fail(format!("no code: {next:?}"))) };
+        let (_, code) = response.members.into_iter().find(|(name, _)| *name == "code").unwrap();
         self.model.authorized(user, client, login, code);
         Ok(())
     }

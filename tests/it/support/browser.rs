@@ -126,9 +126,23 @@ impl Page {
     /// The parameters of a redirect to a client.
     pub(crate) fn returned(&self) -> Query {
         let location = self.location.clone().unwrap_or_else(|| panic!("no redirect: {self:?}"));
-        let (uri, query) = location.split_once('?').unwrap_or((&location, ""));
+        let (uri, query) = location.split_once(['?', '#']).unwrap_or((&location, ""));
         let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
         Query { uri: uri.to_owned(), pairs: pairs.collect() }
+    }
+}
+
+impl Page {
+    /// The parameters that the browser posts to a client, and where to; nothing where this page is another one.
+    pub(crate) fn posted(&self) -> Option<Query> {
+        let script = self.attribute("script", "src")?;
+        assert!(
+            script.starts_with("/static/form_post-") && self.has("button#return") && self.status == 200,
+            "{self:?}"
+        );
+        let (uri, pairs) = self.form();
+        assert!(!uri.starts_with('/'), "{uri}");
+        Some(Query { uri, pairs })
     }
 }
 

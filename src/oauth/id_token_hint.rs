@@ -1,0 +1,15 @@
+//! `id_token_hint`: an ID token of ours that comes back, to say whom a request is about (OpenID Connect Core §3.1.2.1,
+//! RP-Initiated Logout §2).
+
+use serde_json::{Map, Value};
+
+use super::{Failure, Provider, Refused};
+
+impl Provider {
+    /// The claims of a hint. An expired one is as good as a fresh one; one that is not ours is refused.
+    pub(super) async fn id_token_hint(&self, text: &str) -> Result<Map<String, Value>, Failure> {
+        let ring = self.registry.key_ring().await?;
+        let claims = ring.verify("JWT", self.issuer(), text);
+        Ok(claims.ok_or_else(|| Refused::invalid_request("id_token_hint is not an ID token of this server"))?)
+    }
+}

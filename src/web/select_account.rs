@@ -1,0 +1,79 @@
+//! The account selection page, `/select_account`. Like the login page it is drawn by the authorization endpoint, and leads back
+//! there.
+
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::header::HeaderMap;
+use axum::response::{IntoResponse, Response};
+
+use super::authorize::signed_in;
+use super::body::PageForm;
+use super::csrf::{self, Form};
+use super::guard::RequestId;
+use super::login::{own_logo, web_link, with_query};
+use super::page::{Page, host, layout, see_other};
+use super::pages::SelectAccount;
+use super::{App, error_page};
+use crate::identity::login::SignedIn;
+use crate::oauth::Params;
+use crate::oauth::authorize::AuthorizationRequest;
+
+const FORM: &str = "select_account";
+
+/// The page.
+pub(crate) fn page(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params,
+    request: &AuthorizationRequest,
+    login: &SignedIn,
+) -> Response {
+    let query = params.to_query();
+    let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
+    let (csrf, cookie) = csrf::issue(app, headers, form, app.clock.now());
+    let (document, redirect_uri) = (&request.client.document, &request.return_to.redirect_uri);
+    let user_label = login.user.label();
+    let view = SelectAccount {
+        layout: layout(app, None),
+        action: app.href(&with_query("/select_account", &query)),
+        csrf,
+        client_name: request.client.name.clone(),
+        client_host: host(redirect_uri),
+        user_name: login.user.sign_in_name().filter(|name| *name != user_label).map(str::to_owned),
+        user_label,
+        logo_uri: own_logo(app, document.logo_uri.as_deref()),
+        policy_uri: web_link(document.policy_uri.as_deref()),
+        tos_uri: web_link(document.tos_uri.as_deref()),
+    };
+    Page::new(view).cookie(cookie).form_target(redirect_uri).into_response()
+}
+
+/// `GET /select_account`: the page belongs to an authorization request, and starts there.
+pub(crate) async fn get(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+    see_other(&app.href(&with_query("/oauth2/authorize", &query.unwrap_or_default())))
+}
+
+/// `POST /select_account`
+pub(crate) async fn post(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    PageForm { query: params, fields }: PageForm,
+) -> Response {
+    let query = params.to_query();
+    let again = |params: &Params| app.href(&with_query("/oauth2/authorize", &params.to_query()));
+    let login = match signed_in(&app, &headers).await {
+        Ok(Some(login)) => login,
+        // The login ended meanwhile: signing in leads back here.
+        Ok(None) => return see_other(&again(&params)),
+        Err(internal) => return error_page::internal_error(&app, &id, &internal),
+    };
+    let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
+    if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), app.clock.now()) {
+        return error_page::start_again(&app, again(&params));
+    }
+    see_other(&again(&match fields.text("decision") {
+        Some("continue") => AuthorizationRequest::after_selection(&params),
+        _ => AuthorizationRequest::for_somebody_else(&params),
+    }))
+}
