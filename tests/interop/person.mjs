@@ -16,7 +16,7 @@ const application = createServer(async (request, response) => {
   const url = new URL(request.url, home)
   const html = (text) => response.setHeader('content-type', 'text/html').end(`<!doctype html><title>App</title><h1>${text}</h1>`)
   if (url.pathname === '/') response.writeHead(302, { location: authorize() }).end()
-  else if (url.pathname === '/callback') html(await callback(url).catch(String))
+  else if (url.pathname === '/callback') html(await returned(request, url).then(callback).catch(String))
   else if (url.pathname === '/frame') html(`<iframe src="${authorize().replaceAll('&', '&amp;')}"></iframe>`)
   else if (url.pathname === '/bye') html('Come back soon')
   else response.writeHead(204).end()
@@ -31,7 +31,15 @@ function authorize(more = {}) {
   return `${issuer}/oauth2/authorize?${new URLSearchParams({ ...request, ...more })}`
 }
 
-async function callback({ searchParams: returned }) {
+/** What came back, in the query or in a form. */
+async function returned(request, { searchParams }) {
+  if (request.method === 'GET') return searchParams
+  let body = ''
+  for await (const piece of request) body += piece
+  return new URLSearchParams(body)
+}
+
+async function callback(returned) {
   if (!states.delete(returned.get('state'))) return 'A stranger'
   if (returned.has('error')) return `Error: ${returned.get('error')}`
   const body = new URLSearchParams({ grant_type: 'authorization_code', code: returned.get('code'), redirect_uri: `${home}/callback` })
@@ -94,6 +102,37 @@ async function alice_denies(page) {
   await signIn(page)
   await page.click('#deny')
   await heading(page, 'Error: access_denied')
+}
+
+async function alice_returns_by_a_form_that_posts_itself(page) {
+  await page.goto(authorize({ response_mode: 'form_post', prompt: 'consent' }))
+  await signIn(page)
+  await page.click('#approve')
+  await heading(page, 'Hello Alice')
+  expect(!page.url().includes('?'), 'nothing of the answer is in the address')
+  await page.goto(authorize({ response_mode: 'form_post', scope: '"' }))
+  await heading(page, 'Error: invalid_scope')
+  // Where the script does not come, there is a button.
+  await page.route('**/static/form_post-*.js', (route) => route.fulfill({ contentType: 'text/javascript', body: '' }))
+  await page.goto(authorize({ response_mode: 'form_post' }))
+  await looksRight(page, 'page of a form that goes back')
+  await page.click('#return')
+  await heading(page, 'Hello Alice')
+}
+
+async function alice_chooses_her_account(page) {
+  await page.goto(home)
+  await signIn(page)
+  await heading(page, 'Hello Alice')
+  await page.goto(authorize({ prompt: 'select_account' }))
+  await looksRight(page, 'page to choose an account')
+  await tabTo(page, 'continue_as')
+  await page.keyboard.press('Enter')
+  await heading(page, 'Hello Alice')
+  await page.goto(authorize({ prompt: 'select_account' }))
+  await page.click('#another')
+  await signIn(page)
+  await heading(page, 'Hello Alice')
 }
 
 async function alice_signs_out(page) {
@@ -189,6 +228,8 @@ try {
   await play(executable, [
     alice_signs_in_at_the_second_try_and_consents,
     alice_denies,
+    alice_returns_by_a_form_that_posts_itself,
+    alice_chooses_her_account,
     alice_signs_out,
     alice_uses_the_keyboard_alone,
     the_pages_look_right,

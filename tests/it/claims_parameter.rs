@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Database, Server, both, jwt, request, text};
+use crate::support::{Browser, Database, Page, Server, both, jwt, merge, request, text};
 
 const PASSWORD: &str = "correct-horse-battery";
 
-async fn asked(server: &Server, browser: &Browser, scope: &str, claims: &Value) -> crate::support::Page {
+async fn asked(server: &Server, browser: &Browser, scope: &str, claims: &Value) -> Page {
     server.authorize(browser, &request(&[("scope", scope), ("claims", &claims.to_string())])).await
 }
 
 async fn started(server: &Server, change: Value) -> Browser {
     let mut document = json!({"first_party": true});
-    crate::support::merge(&mut document, &change);
+    merge(&mut document, &change);
     server.web_app(document).await;
     server.alice().await;
     server.signed_in().await

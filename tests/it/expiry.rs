@@ -43,6 +43,27 @@ both!(
     }
 );
 
+// The access token that came beside a code is the root of the family of that code's tokens.
+both!(
+    async fn a_token_of_the_browser_that_has_expired_stays_for_those_of_its_code(server: Server) {
+        let server = server.allowing_implicit().await;
+        server
+            .web_app(
+                json!({"first_party": true, "grant_types": ["code", "implicit"], "response_types": ["code token"]}),
+            )
+            .await;
+        server.alice().await;
+        let browser = server.signed_in().await;
+        let query = [("response_type", "code token"), ("client_id", "web-app"), ("scope", "openid")];
+        let returned = server.authorize(&browser, &query).await.returned();
+        let tokens = server.redeemed(&returned.expect("code")).await;
+        server.wait(86_400);
+        sweep(&server).await;
+        assert!(!server.is_active(&returned.expect("access_token")).await);
+        server.refreshed(text(&tokens, "refresh_token")).await;
+    }
+);
+
 both!(
     async fn a_batch_is_as_small_as_asked_and_the_rest_goes_with_the_next(server: Server) {
         server.web_app(json!({"auth": {"client_credentials": {"access_token_expiration": 100}}})).await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Database, Page, Server, both, jwt, request, text};
+use crate::support::{Browser, Database, Page, Server, both, jwt, merge, request, text};
 
 const PASSWORD: &str = "correct-horse-battery";
 
@@ -235,7 +235,7 @@ both!(
             (json!({}), &[("claims", unreached.as_str())], Err("unmet_authentication_requirements")),
         ] {
             let mut web_app = json!({"first_party": true});
-            crate::support::merge(&mut web_app, &document);
+            merge(&mut web_app, &document);
             server.web_app(web_app).await;
             let query: Vec<_> = request(&[("scope", "openid")]).into_iter().chain(more.iter().copied()).collect();
             let page = server.authorize(&browser, &query).await;

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use countersign::config::AllowGrants;
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Database, Server, assert_refused, both, jwt, text};
+use crate::support::{Browser, Database, Server, assert_refused, both, issues, jwt, merge, send, text};
 
 const ALL: [&str; 7] =
     ["code", "code id_token", "code token", "code id_token token", "id_token", "id_token token", "token"];
@@ -13,10 +13,9 @@ const CALLBACK: &str = "http://localhost:4200/cb";
 
 /// A server where the implicit grant is on, a first-party client that may ask for everything, and Alice, who is signed in.
 async fn started(server: &Server, change: Value) -> (Server, Browser) {
-    let server =
-        server.another_with(|settings| settings.allow_grants = AllowGrants { implicit: true, password: true }).await;
+    let server = server.allowing_implicit().await;
     let mut document = json!({"first_party": true, "grant_types": ["code", "implicit"], "response_types": ALL});
-    crate::support::merge(&mut document, &change);
+    merge(&mut document, &change);
     server.web_app(document).await;
     server.alice().await;
     let browser = server.signed_in().await;
@@ -146,7 +145,7 @@ both!(
                 .another_with(|settings| settings.allow_grants = AllowGrants { implicit: switch, password: true })
                 .await;
             let mut web_app = json!({"first_party": true, "grant_types": ["code", "implicit"], "response_types": ALL});
-            crate::support::merge(&mut web_app, &document);
+            merge(&mut web_app, &document);
             server.web_app(web_app).await;
             server.alice().await;
             let browser = server.signed_in().await;
@@ -280,7 +279,7 @@ both!(
         assert_eq!((returned.get("expires_in"), returned.get("scope")), (Some("60"), Some("openid")));
         let token = returned.expect("access_token");
         let session = server.introspect(&token).await["jti"].as_str().unwrap().to_owned();
-        let (_, session) = crate::support::send(&server, "GET", &format!("/Session/{session}"), json!({})).await;
+        let (_, session) = send(&server, "GET", &format!("/Session/{session}"), json!({})).await;
         assert_eq!(
             (&session["type"], &session["active"], &session["user"]["id"]),
             (&json!("implicit"), &json!(true), &json!("alice"))
@@ -381,9 +380,8 @@ both!(
         for (listed, path) in
             [(json!(["code", "id_tokens"]), "Client.response_types[1]"), (json!("code"), "Client.response_types")]
         {
-            let (status, outcome) =
-                crate::support::send(&server, "PUT", "/Client/x", json!({"response_types": listed})).await;
-            assert_eq!((status, crate::support::issues(&outcome)[0].0.as_str()), (422, path));
+            let (status, outcome) = send(&server, "PUT", "/Client/x", json!({"response_types": listed})).await;
+            assert_eq!((status, issues(&outcome)[0].0.as_str()), (422, path));
         }
         server.put("/Client/x", json!({"response_types": ALL})).await;
     }

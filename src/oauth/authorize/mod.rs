@@ -5,8 +5,8 @@
 //! consent and done; the web room only draws what it answers. The request itself travels in the URL and is proven anew at every
 //! step, so nothing is kept of a login that is never finished.
 //!
-//! What a request says is read in [`request`], what of it the person has to do in [`prompt`]; every answer to a client is
-//! written in [`respond`].
+//! What a request says is read in `request`, what of it the person has to do in `prompt`; every answer to a client is
+//! written in `respond`.
 
 mod prompt;
 mod request;

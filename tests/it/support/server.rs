@@ -78,6 +78,11 @@ impl Server {
         Self { instance, settings, http: client(address), schema: None, file: None }
     }
 
+    /// The same where the implicit grant is on.
+    pub(crate) async fn allowing_implicit(&self) -> Self {
+        self.another_with(|settings| settings.allow_grants.implicit = true).await
+    }
+
     /// A server on a SQLite file that goes with it.
     pub(crate) async fn on_a_file() -> Self {
         let file = std::env::temp_dir().join(format!("countersign-{}.db", uuid::Uuid::new_v4()));
