@@ -7,7 +7,7 @@ use super::source::{Source, sources};
 const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "clock"]),
     ("oauth", &["identity", "store", "domain", "clock"]),
     ("identity", &["store", "domain", "clock"]),
     ("resources", &["identity", "store", "domain", "clock"]),
