@@ -41,6 +41,7 @@ struct Inner {
     ring: ArcSwap<KeyRing>,
     version: AtomicI64,
     checked_at: AtomicU64,
+    expiries: AtomicU64,
     failed_at: AtomicU64,
     checking: Mutex<()>,
     complete: watch::Sender<bool>,
@@ -60,6 +61,7 @@ impl Registry {
             ring: ArcSwap::from_pointee(ring),
             version: AtomicI64::new(version),
             checked_at: AtomicU64::new(monotonic_millis()),
+            expiries: AtomicU64::new(0),
             failed_at: AtomicU64::new(0),
             checking: Mutex::new(()),
             complete: watch::Sender::new(true),
@@ -122,7 +124,8 @@ impl Registry {
 
     /// Forgets that the version was compared lately: a change was just made here and must hold at once.
     pub fn expire(&self) {
-        self.0.checked_at.store(0, Ordering::Release);
+        self.0.expiries.fetch_add(1, Ordering::SeqCst);
+        self.0.checked_at.store(0, Ordering::SeqCst);
     }
 
     async fn refresh(&self) -> Result<(), Internal> {
@@ -149,6 +152,7 @@ impl Registry {
         if inner.failed_at.load(Ordering::Acquire) > waiting_since {
             return Err(Error::PoolTimedOut.into());
         }
+        let expiries = inner.expiries.load(Ordering::SeqCst);
         let asked_at = monotonic_millis().max(1);
         let version = inner.store.configuration_version().await.inspect_err(|_| {
             inner.failed_at.store(monotonic_millis(), Ordering::Release);
@@ -158,7 +162,11 @@ impl Registry {
             inner.version.store(version, Ordering::Release);
             inner.clients.invalidate_all();
         }
-        inner.checked_at.store(asked_at, Ordering::Release);
+        inner.checked_at.store(asked_at, Ordering::SeqCst);
+        // A change that was made here while the version was on its way: the answer may be older.
+        if inner.expiries.load(Ordering::SeqCst) != expiries {
+            inner.checked_at.store(0, Ordering::SeqCst);
+        }
         Ok(())
     }
 }
