@@ -15,6 +15,7 @@ use crate::domain::secret::{MacKey, MasterKey};
 use crate::identity::hashing::Hashing;
 use crate::identity::login::Logins;
 use crate::identity::sign_in::SignIn;
+use crate::outbound::Outbound;
 use crate::store::Store;
 
 pub mod access_token;
@@ -59,6 +60,7 @@ pub struct Provider {
     pub(crate) sign_in: SignIn,
     logins: Logins,
     pub(crate) hashing: Hashing,
+    outbound: Outbound,
     refresh_key: MacKey,
     secret_cache_key: MacKey,
     verified_secrets: moka::future::Cache<[u8; 32], ()>,
@@ -70,13 +72,15 @@ const VERIFIED_SECRETS: u64 = 20_000;
 
 impl Provider {
     /// A provider over an open, migrated store that has its keys; a master key that does not open them is an error. `own` are
-    /// clients that go with the settings and are no documents; `hashing` is the process's one queue for slow hashes.
+    /// clients that go with the settings and are no documents; `hashing` is the process's one queue for slow hashes, `outbound` its
+    /// one way to other servers.
     pub async fn new(
         rules: Rules,
         store: Store,
         master: &MasterKey,
         own: Vec<crate::domain::client::Client>,
         hashing: Hashing,
+        outbound: Outbound,
     ) -> Result<Self, Internal> {
         let registry = Registry::new(store.clone(), master, own).await?;
         let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
@@ -87,6 +91,7 @@ impl Provider {
             registry,
             sign_in,
             hashing,
+            outbound,
             refresh_key: master.mac_key("refresh token succession"),
             secret_cache_key: MacKey::ephemeral(),
             verified_secrets: moka::future::Cache::new(VERIFIED_SECRETS),
@@ -110,6 +115,11 @@ impl Provider {
     /// The logins of browsers.
     pub const fn logins(&self) -> &Logins {
         &self.logins
+    }
+
+    /// The way to other people's servers.
+    pub const fn outbound(&self) -> &Outbound {
+        &self.outbound
     }
 
     /// Whether database and keys answer.

@@ -20,6 +20,7 @@ mod issued_tokens;
 mod life_cycle;
 mod login_page;
 mod logout_page;
+mod outbound;
 mod password_grant;
 mod processes;
 mod races;

@@ -14,6 +14,7 @@ use countersign::oauth::authorize::{Given, Rejected, Step as Next};
 use countersign::oauth::client_authentication::Basic;
 use countersign::oauth::token::TokenRequest;
 use countersign::oauth::{Failure, Params, Provider, Rules};
+use countersign::outbound::Outbound;
 use countersign::resources::patch::Method;
 use countersign::resources::{Change, DocumentKind, Documents, Precondition, search};
 use countersign::server::documents;
@@ -85,7 +86,9 @@ impl Play {
         let observer = json!({ "grant_types": ["client_credentials"], "introspect": "any" });
         let secret = password::fast_form(&Secret::new("secret"));
         let observer = Client::from_document("observer", 0, true, Some(secret.clone()), observer).unwrap();
-        let provider = Provider::new(rules, store.clone(), &master, vec![observer], Hashing::default()).await.unwrap();
+        let outbound = Outbound::new(Vec::new(), false, None).unwrap();
+        let own = vec![observer];
+        let provider = Provider::new(rules, store.clone(), &master, own, Hashing::default(), outbound).await.unwrap();
         let names = ["user", "client"].map(|kind| [0, 1].map(|i| format!("{kind}-{i}-{}", uuid::Uuid::new_v4())));
         let play = Self {
             provider,
