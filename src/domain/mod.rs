@@ -6,6 +6,7 @@
 pub mod bearer;
 pub mod client;
 pub mod internal;
+pub mod jwk;
 pub mod password;
 pub mod pkce;
 pub mod redirect_uri;
