@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use moka::future::Cache;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::Provider;
 use super::jws::Jws;
@@ -25,6 +25,8 @@ const MOST: i64 = 3_600;
 const SERVES_ON: i64 = 3_600;
 /// Seconds between two tries for keys that are missing.
 const PAUSE: i64 = 10;
+/// So many requests wait for a set that is being fetched; the others are answered at once.
+const WAITING: usize = 32;
 /// How many sets are kept, and for how long those that nobody asks for.
 const SETS: u64 = 2_000;
 const UNUSED: Duration = Duration::from_hours(3);
@@ -37,10 +39,11 @@ pub(super) struct ClientKeys {
 }
 
 /// What is at a URI.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Remote {
     current: ArcSwapOption<Current>,
     fetching: Mutex<Tried>,
+    waiting: Semaphore,
 }
 
 #[derive(Debug)]
@@ -123,12 +126,14 @@ impl ClientKeys {
         if let Some(keys) = remote.fresh(now) {
             return Some(keys);
         }
-        let mut tried = remote.fetching.lock().await;
-        if let Some(keys) = remote.fresh(now) {
-            return Some(keys);
-        }
-        if !is_recent(tried.failed_at, now) {
-            self.fetch(uri, &remote, &mut tried, now).await;
+        if let Ok(_waits) = remote.waiting.try_acquire() {
+            let mut tried = remote.fetching.lock().await;
+            if let Some(keys) = remote.fresh(now) {
+                return Some(keys);
+            }
+            if !is_recent(tried.failed_at, now) {
+                self.fetch(uri, &remote, &mut tried, now).await;
+            }
         }
         let current = remote.current.load();
         let serves = |current: &Arc<Current>| is_between(current.fetched_at, now, current.fresh_until.plus(SERVES_ON));
@@ -138,6 +143,7 @@ impl ClientKeys {
     /// Looks whether there are other keys than these by now.
     async fn newer(&self, uri: &str, than: &Arc<KeySet>, now: Timestamp) -> Option<Arc<KeySet>> {
         let remote = self.remote(uri).await;
+        let _waits = remote.waiting.try_acquire().ok()?;
         let mut tried = remote.fetching.lock().await;
         let other =
             || remote.current.load().as_ref().map(|current| Arc::clone(&current.keys)).filter(|keys| keys != than);
@@ -155,7 +161,7 @@ impl ClientKeys {
     async fn remote(&self, uri: &str) -> Arc<Remote> {
         match self.sets.get(uri).await {
             Some(remote) => remote,
-            None => self.sets.get_with(uri.to_owned(), async { Arc::default() }).await,
+            None => self.sets.get_with(uri.to_owned(), async { Arc::new(Remote::new()) }).await,
         }
     }
 
@@ -182,6 +188,10 @@ impl ClientKeys {
 }
 
 impl Remote {
+    fn new() -> Self {
+        Self { current: ArcSwapOption::empty(), fetching: Mutex::default(), waiting: Semaphore::new(WAITING) }
+    }
+
     fn fresh(&self, now: Timestamp) -> Option<Arc<KeySet>> {
         let current = self.current.load();
         let current = current.as_ref()?;

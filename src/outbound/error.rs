@@ -51,6 +51,9 @@ pub enum Kind {
     /// Its answer is too long.
     #[error("answers with more than {} kB, which is all that is read", MAX_BODY / 1_024)]
     TooLong,
+    /// Too many wait for this host, or for others.
+    #[error("is not asked: too many requests to other servers are under way; see which of them are slow")]
+    Busy,
     /// It takes too long.
     #[error("took more than {} s", TIME.as_secs())]
     TimedOut,

@@ -2,12 +2,13 @@
 //!
 //! The URLs come from documents and from requests, so nothing about them is trusted. [`Outbound`] speaks https alone, resolves the
 //! name itself and connects to no address but the ones it has checked (`address`), follows no redirect, uses no proxy of the
-//! environment, and takes 5 seconds and 64 kB at the most. Connections are made for one request each (`connect`): what is fetched is
+//! environment, takes 5 seconds and 64 kB at the most, and lets few wait at once (`room`). Connections are made for one request each (`connect`): what is fetched is
 //! kept by those who need it, for as long as [`Fetched::fresh_for`] says. [`Error`] tells the operator what to change.
 
 mod address;
 mod connect;
 mod error;
+mod room;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -21,19 +22,17 @@ use hyper::{Method, Request, Response};
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
 pub use error::{Error, Kind};
+use room::{Place, Room};
 
 /// How long a request may take in all.
 const TIME: Duration = Duration::from_secs(5);
 /// How much of an answer is read.
 const MAX_BODY: usize = 64 * 1_024;
-/// How many requests there are at once; the next ones wait, within their time.
-const AT_ONCE: usize = 32;
 /// How we call ourselves.
 const NAME: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
 
@@ -45,7 +44,7 @@ struct Inner {
     networks: Vec<IpNet>,
     allow_http: bool,
     tls: TlsConnector,
-    room: Semaphore,
+    room: Room,
 }
 
 impl std::fmt::Debug for Outbound {
@@ -81,14 +80,13 @@ impl Outbound {
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
         let tls = TlsConnector::from(Arc::new(config));
-        Ok(Self(Arc::new(Inner { networks, allow_http, tls, room: Semaphore::new(AT_ONCE) })))
+        Ok(Self(Arc::new(Inner { networks, allow_http, tls, room: Room::default() })))
     }
 
     /// Fetches what is there; anything but 200 is an error.
     pub async fn get(&self, url: &str) -> Result<Fetched, Error> {
         let request = Request::builder().method(Method::GET).header(ACCEPT, "*/*");
         let fetch = async {
-            let _room = self.0.room.acquire().await;
             let mut exchange = self.connect(url).await?;
             let response = exchange.send(request, Bytes::new()).await?;
             accept(response.status().as_u16())?;
@@ -102,7 +100,6 @@ impl Outbound {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         let request = Request::builder().method(Method::POST).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let post = async {
-            let _room = self.0.room.acquire().await;
             let mut exchange = self.connect(url).await?;
             Ok(exchange.send(request, form.into()).await?.status().as_u16())
         };
@@ -121,8 +118,9 @@ impl Outbound {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Kind::NotAUrl);
         }
+        let place = self.0.room.place(url.host_str().unwrap_or_default()).await.ok_or(Kind::Busy)?;
         let sender = self.0.open(&url, secure).await?;
-        Ok(Exchange { url, sender })
+        Ok(Exchange { url, sender, _place: place })
     }
 }
 
@@ -130,6 +128,7 @@ impl Outbound {
 struct Exchange {
     url: Url,
     sender: connect::Connection,
+    _place: Place,
 }
 
 impl Exchange {
