@@ -77,7 +77,8 @@ async fn list(documents: &Documents) -> Result<(), Failure> {
 fn row(client: &Value) -> [String; 5] {
     let text = |field: &str| client.get(field).and_then(Value::as_str).unwrap_or("–").to_owned();
     let state = if client.get("active") == Some(&Value::Bool(false)) { "disabled" } else { "active" };
-    let kind = if client.get("secret").is_some() { "confidential" } else { "public" };
+    let by_key = client.get("token_endpoint_auth_method").is_some_and(|method| method == "private_key_jwt");
+    let kind = if client.get("secret").is_some() || by_key { "confidential" } else { "public" };
     let grants = client.get("grant_types").and_then(Value::as_array).into_iter().flatten();
     let grants: Vec<&str> = grants.filter_map(Value::as_str).collect();
     [text("id"), text("name"), state.to_owned(), kind.to_owned(), grants.join(" ")]

@@ -47,7 +47,8 @@ impl Provider {
         now: Timestamp,
     ) -> Result<Proven, Failure> {
         let jws = Jws::read(assertion).ok_or_else(|| Refused::invalid_client("client_assertion is no signed JWT"))?;
-        let text = |name: &str| jws.claims.get(name).and_then(serde_json::Value::as_str);
+        let fine = |text: &&str| (1..=256).contains(&text.len()) && !text.chars().any(char::is_control);
+        let text = |name: &str| jws.claims.get(name).and_then(serde_json::Value::as_str).filter(fine);
         // RFC 7523 §3, items 1 and 2.
         let subject = text("sub").ok_or_else(|| Refused::invalid_client("client_assertion has no sub"))?;
         if text("iss") != Some(subject) {
@@ -63,9 +64,8 @@ impl Provider {
             return Err(why.into());
         }
         let expires_at = self.check_claims(&jws, now)?;
-        let jti = text("jti")
-            .filter(|jti| (1..=256).contains(&jti.len()))
-            .ok_or_else(|| Refused::invalid_client("client_assertion has no jti of 1 to 256 characters"))?;
+        let jti =
+            text("jti").ok_or_else(|| Refused::invalid_client("client_assertion has no jti of 1 to 256 characters"))?;
         if !self.store.use_jti(digest(&client, jti).as_bytes(), expires_at).await? {
             return Err(Refused::invalid_client("the jti of client_assertion was used before; make a new one").into());
         }

@@ -47,7 +47,6 @@ impl Inner {
     /// The addresses of a host that may be reached; where there is none, why not.
     async fn permitted(&self, host: &Host<&str>, port: u16, secure: bool) -> Result<Vec<SocketAddr>, Kind> {
         let addresses: Vec<SocketAddr> = match host {
-            // A final dot names the same host.
             Host::Domain(name) => lookup_host((*name, port)).await.map_err(Kind::Unresolved)?.collect(),
             Host::Ipv4(address) => vec![(*address, port).into()],
             Host::Ipv6(address) => vec![(*address, port).into()],

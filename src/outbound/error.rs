@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use url::Url;
+
 use super::{MAX_BODY, TIME};
 
 /// Why nothing came of a request.
@@ -61,9 +63,11 @@ pub enum Kind {
 
 impl Error {
     pub(super) fn new(url: &str, kind: Kind) -> Self {
-        // Queries may hold secrets.
-        let shown = url.split(['?', '#']).next().unwrap_or_default();
-        let shown = shown.rsplit_once('@').map_or(shown, |(_, after)| after);
+        // Queries and what stands before the host may hold secrets.
+        let shown = Url::parse(url).map_or_else(
+            |_| "a URL that does not read".to_owned(),
+            |url| format!("{}://{}", url.scheme(), &url[url::Position::BeforeHost..url::Position::AfterPath]),
+        );
         Self { url: shown.chars().take(200).collect(), kind }
     }
 }

@@ -114,6 +114,8 @@ both!(
             (json!({"iss": null}), "iss and sub"),
             (json!({"sub": null}), "no sub"),
             (json!({"sub": 1}), "no sub"),
+            (json!({"sub": "a\u{0}", "iss": "a\u{0}"}), "no sub"),
+            (json!({"jti": "a\u{0}"}), "no jti"),
             (json!({"aud": null}), "aud of client_assertion must be the issuer"),
             (json!({"aud": []}), "aud"),
             (json!({"aud": "https://elsewhere.example"}), "aud"),
