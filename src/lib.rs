@@ -7,6 +7,7 @@
 //!                   │ builds everything once
 //!                   ▼
 //!  HTTP ─▶ web ─▶ { oauth · resources } ─▶ identity ─▶ store ─▶ PostgreSQL | SQLite
+//!            │        └─▶ outbound ─▶ other people's servers
 //!            └──────────────┬───────────────────────────┘
 //!                           ▼
 //!                     domain, clock
@@ -21,6 +22,7 @@
 //! | [`store`] | the only SQL, one text for both databases; verbs such as [`store::Store::redeem_code`] |
 //! | [`identity`] | who the person is: sign-in, its throttle, logins of browsers, the queue for slow hashes |
 //! | [`oauth`] | the rules of OAuth 2.0 and OpenID Connect: a verb of [`oauth::Provider`] per endpoint, each grant a file |
+//! | [`outbound`] | the one guarded HTTP client for everything the server fetches or posts |
 //! | [`resources`] | the documents administrators PUT: read, checked, changed, shown; bundles |
 //! | [`web`] | HTTP and HTML: the map of URLs at the end of [`web`], a file per endpoint or page |
 //! | [`config`] | settings: one table, from which flags, environment, file and help are derived |
@@ -43,6 +45,7 @@ pub mod config;
 pub mod domain;
 pub mod identity;
 pub mod oauth;
+pub mod outbound;
 pub mod resources;
 pub mod server;
 pub mod store;

@@ -8,6 +8,7 @@ use countersign::domain::time::Timestamp;
 use countersign::identity::hashing::Hashing;
 use countersign::oauth::keys::{ALGORITHMS, Keys};
 use countersign::oauth::{Provider, Rules};
+use countersign::outbound::Outbound;
 use countersign::store::{Location, Store};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -39,7 +40,8 @@ impl Server {
             store.migrate().await.expect("its tables");
             let master = MasterKey::generate();
             Keys::new(store.clone(), &master).ensure(&ALGORITHMS, Timestamp(0)).await.expect("keys");
-            Provider::new(rules, store, &master, clients, Hashing::default()).await.expect("a provider")
+            let outbound = Outbound::new(Vec::new(), false, None).expect("a way to nowhere");
+            Provider::new(rules, store, &master, clients, Hashing::default(), outbound).await.expect("a provider")
         });
         Self { provider, runtime }
     }

@@ -26,6 +26,10 @@ pub(super) async fn check(args: ServerArgs) -> Result<(), Failure> {
     if let Some(files) = &settings.tls {
         findings.say("TLS", tls(files));
     }
+    if settings.outbound_ca.is_some() {
+        let issuer = settings.issuer_at(settings.listen.port());
+        findings.say("outbound CA", server::outbound(&settings, &issuer).map(drop).map_err(|finding| vec![finding]));
+    }
     let master = if is_right(&table::MASTER_KEY) { findings.master_key(&settings) } else { None };
     let store = if is_right(&table::DATABASE_URL) { findings.database(&settings, master.as_ref()).await } else { None };
     if !settings.bundles.is_empty() {

@@ -77,7 +77,8 @@ async fn list(documents: &Documents) -> Result<(), Failure> {
 fn row(client: &Value) -> [String; 5] {
     let text = |field: &str| client.get(field).and_then(Value::as_str).unwrap_or("–").to_owned();
     let state = if client.get("active") == Some(&Value::Bool(false)) { "disabled" } else { "active" };
-    let kind = if client.get("secret").is_some() { "confidential" } else { "public" };
+    let by_key = client.get("token_endpoint_auth_method").is_some_and(|method| method == "private_key_jwt");
+    let kind = if client.get("secret").is_some() || by_key { "confidential" } else { "public" };
     let grants = client.get("grant_types").and_then(Value::as_array).into_iter().flatten();
     let grants: Vec<&str> = grants.filter_map(Value::as_str).collect();
     [text("id"), text("name"), state.to_owned(), kind.to_owned(), grants.join(" ")]
@@ -91,9 +92,11 @@ async fn set_active(documents: &Documents, args: &NamedArgs, active: bool) -> Re
 }
 
 async fn set_secret(documents: &Documents, args: &NamedArgs, generate: bool) -> Result<(), Failure> {
-    known(documents, &args.id).await?;
+    let client = known(documents, &args.id).await?;
     let secret = new_secret(generate)?;
-    documents.merge(CLIENT, &args.id, json!({ "secret": stored(&secret, generate) })).await?;
+    // Where the secret is the key of signatures, the documents' room seals it, for which it needs the secret itself.
+    let signs = client["token_endpoint_auth_method"] == "client_secret_jwt";
+    documents.merge(CLIENT, &args.id, json!({ "secret": stored(&secret, generate && !signs) })).await?;
     if generate {
         answer(secret.expose());
     } else {
@@ -112,9 +115,7 @@ fn stored(secret: &Secret, generated: bool) -> Value {
     if generated { json!(fast_form(secret)) } else { json!(secret.expose()) }
 }
 
-async fn known(documents: &Documents, id: &str) -> Result<(), Failure> {
-    if documents.exists(CLIENT, id).await? {
-        return Ok(());
-    }
-    Err(Failure::new(format!("there is no client {id}; `countersign client list` shows them")))
+async fn known(documents: &Documents, id: &str) -> Result<Value, Failure> {
+    let client = documents.body(CLIENT, id).await?;
+    client.ok_or_else(|| Failure::new(format!("there is no client {id}; `countersign client list` shows them")))
 }

@@ -50,8 +50,13 @@ impl Documents {
     }
 
     pub(super) async fn exists(&self, kind: DocumentKind, id: &str) -> Result<bool, Failure> {
+        Ok(self.body(kind, id).await?.is_some())
+    }
+
+    /// The living document of this id, without its secrets.
+    pub(super) async fn body(&self, kind: DocumentKind, id: &str) -> Result<Option<Value>, Failure> {
         let row = self.inner.store().document(kind.name(), id).await?;
-        Ok(row.is_some_and(|row| row.deleted_at.is_none()))
+        Ok(row.filter(|row| row.deleted_at.is_none()).map(|row| row.body.0))
     }
 
     /// Every living document of a kind, secrets masked.

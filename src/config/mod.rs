@@ -69,6 +69,10 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// Proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Networks that are not public and may be reached all the same.
+    pub outbound_networks: Vec<IpNet>,
+    /// Certificate authorities (PEM) that are trusted besides the public ones.
+    pub outbound_ca: Option<PathBuf>,
     /// The form of log lines.
     pub log_format: LogFormat,
     /// How long requests in flight may take to finish at shutdown.

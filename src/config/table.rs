@@ -202,6 +202,27 @@ pub const TRUSTED_PROXY: Setting = Setting {
         "Addresses or networks of proxies; only from these are `Forwarded` and `X-Forwarded-*` believed.",
     )
 };
+/// Networks that requests of ours may go to.
+pub const OUTBOUND_NETWORK: Setting = Setting {
+    kind: Kind::Many,
+    dev_default: Some("127.0.0.0/8,::1"),
+    ..Setting::new(
+        "outbound-network",
+        "COUNTERSIGN_OUTBOUND_NETWORKS",
+        "NETWORK",
+        "Networks that are not public and may be reached all the same, to fetch clients' keys, say; over plain http too \
+         while the issuer is http.",
+    )
+};
+/// Whom requests of ours trust besides.
+pub const OUTBOUND_CA: Setting = Setting {
+    ..Setting::new(
+        "outbound-ca",
+        "COUNTERSIGN_OUTBOUND_CA",
+        "FILE",
+        "Certificates (PEM) of authorities that are trusted besides the public ones when something is fetched.",
+    )
+};
 /// The form of log lines.
 pub const LOG_FORMAT: Setting = Setting {
     default: Default::Value("text"),
@@ -244,6 +265,8 @@ pub const SETTINGS: &[&Setting] = &[
     &TLS_CERT,
     &TLS_KEY,
     &TRUSTED_PROXY,
+    &OUTBOUND_NETWORK,
+    &OUTBOUND_CA,
     &CONFIG,
     &LOG_FORMAT,
     &SHUTDOWN_GRACE,

@@ -108,6 +108,8 @@ impl Reading<'_> {
             max_refresh_token_expiration: self.one(&table::MAX_REFRESH_TOKEN_EXPIRATION, parse::positive_seconds).0,
             tls,
             trusted_proxies: self.many(&table::TRUSTED_PROXY, parse::network).0,
+            outbound_networks: self.many(&table::OUTBOUND_NETWORK, parse::network).0,
+            outbound_ca: self.one(&table::OUTBOUND_CA, parse::path).0,
             log_format: self.one(&table::LOG_FORMAT, parse::log_format).0.unwrap_or(LogFormat::Text),
             shutdown_grace: self.one(&table::SHUTDOWN_GRACE, parse::duration).0.unwrap_or_default(),
         };

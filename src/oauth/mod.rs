@@ -2,7 +2,7 @@
 //!
 //! One public verb of [`Provider`] per endpoint, in the file of that name: [`authorize`], [`token`] with a file per grant,
 //! [`userinfo`], [`introspect`], [`revoke`], [`logout`], [`discovery`]. They share the client's proof of itself
-//! ([`client_authentication`]), the reading of a presented token ([`access_token`]), the signing keys ([`keys`]) and what a
+//! ([`client_authentication`], with the keys of `client_keys`), the reading of a presented token ([`access_token`]), the signing keys ([`keys`]) and what a
 //! node remembers of clients and keys ([`registry`]). HTTP is next door in [`crate::web`]; a failure is [`Refused`], with a
 //! code that a specification names, or our own fault.
 
@@ -11,28 +11,34 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::domain::internal::Internal;
-use crate::domain::secret::{MacKey, MasterKey};
+use crate::domain::secret::{MacKey, MasterKey, SealingKey};
 use crate::identity::hashing::Hashing;
 use crate::identity::login::Logins;
 use crate::identity::sign_in::SignIn;
+use crate::outbound::Outbound;
 use crate::store::Store;
 
 pub mod access_token;
 pub mod authorize;
+mod client_assertion;
 pub mod client_authentication;
+mod client_keys;
 pub mod discovery;
 mod id_token_hint;
 mod initiate_login;
 pub mod introspect;
+mod jws;
 pub mod keys;
 pub mod logout;
 pub mod params;
 pub mod refused;
 pub mod registry;
+mod request_object;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
 
+use client_keys::ClientKeys;
 pub use params::Params;
 pub use refused::{ErrorCode, Failure, Refused};
 use registry::Registry;
@@ -74,6 +80,9 @@ pub struct Provider {
     pub(crate) sign_in: SignIn,
     logins: Logins,
     pub(crate) hashing: Hashing,
+    outbound: Outbound,
+    client_keys: ClientKeys,
+    documents_key: Arc<SealingKey>,
     refresh_key: MacKey,
     secret_cache_key: MacKey,
     verified_secrets: moka::future::Cache<[u8; 32], ()>,
@@ -86,13 +95,15 @@ const VERIFIED_SECRETS: u64 = 20_000;
 
 impl Provider {
     /// A provider over an open, migrated store that has its keys; a master key that does not open them is an error. `own` are
-    /// clients that go with the settings and are no documents; `hashing` is the process's one queue for slow hashes.
+    /// clients that go with the settings and are no documents; `hashing` is the process's one queue for slow hashes, `outbound` its
+    /// one way to other servers.
     pub async fn new(
         rules: Rules,
         store: Store,
         master: &MasterKey,
         own: Vec<crate::domain::client::Client>,
         hashing: Hashing,
+        outbound: Outbound,
     ) -> Result<Self, Internal> {
         let registry = Registry::new(store.clone(), master, own).await?;
         let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
@@ -103,6 +114,9 @@ impl Provider {
             registry,
             sign_in,
             hashing,
+            client_keys: ClientKeys::new(outbound.clone()),
+            outbound,
+            documents_key: Arc::new(SealingKey::for_documents(master)),
             refresh_key: master.mac_key("refresh token succession"),
             secret_cache_key: MacKey::ephemeral(),
             known_tokens: access_token::Known::default(),
@@ -132,6 +146,11 @@ impl Provider {
     /// The logins of browsers.
     pub const fn logins(&self) -> &Logins {
         &self.logins
+    }
+
+    /// The way to other people's servers.
+    pub const fn outbound(&self) -> &Outbound {
+        &self.outbound
     }
 
     /// Whether database and keys answer.

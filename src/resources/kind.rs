@@ -2,13 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use super::client;
 use super::fields;
 use super::is_id;
 use super::outcome::Issue;
 use super::schema::{self, Field};
-use crate::domain::redirect_uri::RedirectUri;
-use crate::domain::response_type::{RESPONSE_TYPES, ResponseType};
-use crate::domain::scope::Scope;
 
 /// A type of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +58,15 @@ impl DocumentKind {
         }
     }
 
+    /// Those of them that must be kept as they are, sealed, because they are needed in the clear; all others are hashed.
+    pub fn sealed(self, body: &Map<String, Value>) -> &'static [&'static str] {
+        match self {
+            Self::Client if client::keeps_its_secret(body) => &["secret"],
+            Self::User => &["twoFactor.secretKey", "twoFactor.secret"],
+            Self::Client | Self::Grant => &[],
+        }
+    }
+
     /// Whether the document is switched on.
     pub fn is_active(self, body: &Map<String, Value>) -> bool {
         match self {
@@ -73,7 +80,7 @@ impl DocumentKind {
     pub fn problems(self, body: &Map<String, Value>, http_redirects: bool) -> Vec<Issue> {
         let mut issues = schema::problems(self.name(), self.fields(), body);
         match self {
-            Self::Client => client(body, http_redirects, &mut issues),
+            Self::Client => client::check(body, http_redirects, &mut issues),
             Self::User => user(body, &mut issues),
             Self::Grant => grant(body, &mut issues),
         }
@@ -100,61 +107,6 @@ impl DocumentKind {
                 .to_owned()
         });
         elsewhere.into_iter().chain(long).collect()
-    }
-}
-
-fn client(body: &Map<String, Value>, http_redirects: bool, issues: &mut Vec<Issue>) {
-    let mut check = |path: String, uri: &str| {
-        if let Err(why) = RedirectUri::parse(uri, http_redirects) {
-            issues.push(Issue::invalid(path, why));
-        }
-    };
-    for (flow, settings) in body.get("auth").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(uri) = settings.get("redirect_uri").and_then(Value::as_str) {
-            check(format!("Client.auth.{flow}.redirect_uri"), uri);
-        }
-        for (index, uri) in texts(settings.get("redirect_uris")).enumerate() {
-            check(format!("Client.auth.{flow}.redirect_uris[{index}]"), uri);
-        }
-    }
-    for uri in
-        body.get("redirect_uri").and_then(Value::as_str).into_iter().flat_map(|list| list.split(',')).map(str::trim)
-    {
-        check("Client.redirect_uri".into(), uri);
-    }
-    for (index, uri) in texts(body.get("post_logout_redirect_uris")).enumerate() {
-        check(format!("Client.post_logout_redirect_uris[{index}]"), uri);
-    }
-    for (index, word) in texts(body.get("scope")).enumerate() {
-        if word.is_empty() || word.contains(' ') || Scope::parse(word).is_none() {
-            issues.push(Issue::invalid(
-                format!("Client.scope[{index}]"),
-                "expected one scope word without spaces (RFC 6749 §3.3)",
-            ));
-        }
-    }
-    for (index, text) in texts(body.get("response_types")).enumerate() {
-        if ResponseType::parse(text).is_none() {
-            let known = RESPONSE_TYPES.join(", ");
-            issues.push(Issue::invalid(
-                format!("Client.response_types[{index}]"),
-                format!("unknown value; one of {known}"),
-            ));
-        }
-    }
-    if let Some(uri) = body.get("initiate_login_uri").and_then(Value::as_str) {
-        // OpenID Connect Registration §2 wants https; plain http follows the rules of redirect URIs, being one.
-        if !uri.starts_with("http") {
-            issues.push(Issue::invalid("Client.initiate_login_uri", "must be https"));
-        } else if let Err(why) = RedirectUri::parse(uri, http_redirects) {
-            issues.push(Issue::invalid("Client.initiate_login_uri", why));
-        }
-    }
-    if body.get("secret").and_then(Value::as_str) == Some("") {
-        issues.push(Issue::invalid(
-            "Client.secret",
-            "empty secrets do not exist; leave the field out for a public client",
-        ));
     }
 }
 
@@ -186,10 +138,6 @@ fn grant(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
             Some(_) => {}
         }
     }
-}
-
-fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 pub mod apply;
 pub mod bundle;
+mod client;
 pub mod fields;
 pub mod format;
 pub mod keys;

@@ -25,6 +25,7 @@ use crate::domain::time::Timestamp;
 use crate::identity::hashing::Hashing;
 use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
 use crate::oauth::{Provider, Rules};
+use crate::outbound::Outbound;
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::{Documents, Effect, Keeper, bundle};
 use crate::store::{Location, Store, is_passing};
@@ -68,6 +69,9 @@ pub enum StartError {
     /// The certificate or its key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
+    /// The file of certificate authorities cannot be used.
+    #[error("--outbound-ca: {0}")]
+    OutboundCa(String),
     /// A bundle cannot be applied.
     #[error("{0}")]
     Bundle(String),
@@ -111,7 +115,7 @@ pub fn location(settings: &Settings) -> Location {
 
 /// The documents of a store, under the rules of the settings.
 pub fn documents(settings: &Settings, store: Store, master: &MasterKey, hashing: Hashing) -> Documents {
-    let sealing = Arc::new(SealingKey::new(master, "secrets in documents"));
+    let sealing = Arc::new(SealingKey::for_documents(master));
     let bootstrap = settings.admin_client_secret.as_ref().map(|_| settings.admin_client_id.clone());
     Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing })
 }
@@ -123,6 +127,7 @@ impl Instance {
         let listener = listen::bind(settings.listen).map_err(|error| StartError::Listen(settings.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
         let issuer = settings.issuer_at(address.port());
+        let outbound = outbound(&settings, &issuer).map_err(StartError::OutboundCa)?;
         let master = settings.obtain_master_key()?;
 
         let store = patiently!(Store::open(&location(&settings)).await);
@@ -134,7 +139,8 @@ impl Instance {
         let demo = patiently!(fill(&settings, &documents, &store, &issuer, clock.now()).await);
         let own =
             bootstrap(&settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
-        let provider = Provider::new(rules(&settings, &issuer), store.clone(), &master, own, hashing).await?;
+        let rules = rules(&settings, &issuer);
+        let provider = Provider::new(rules, store.clone(), &master, own, hashing, outbound).await?;
         provider.registry().complete_keys(clock.now());
         let reach = reach(&settings, &issuer);
         let app = web::App::new(
@@ -215,6 +221,11 @@ async fn apply_bundles(
     let changed = differences.iter().filter(|difference| difference.effect != Effect::Unchanged).count();
     tracing::info!(resources = differences.len(), changed, "bundles are applied");
     Ok(())
+}
+
+/// The way to other servers, under the rules of the settings.
+pub fn outbound(settings: &Settings, issuer: &Issuer) -> Result<Outbound, String> {
+    Outbound::new(settings.outbound_networks.clone(), !issuer.is_https(), settings.outbound_ca.as_deref())
 }
 
 fn rules(settings: &Settings, issuer: &Issuer) -> Rules {

@@ -58,7 +58,7 @@ async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Para
         Err(internal) => return error_page::internal_error(app, id, &internal),
     };
     match app.provider.next_step(&request, login.as_ref(), Given::Nothing, now).await {
-        Ok(step) => draw(app, headers, params, &request, login.as_ref(), step),
+        Ok(step) => draw(app, headers, &request.params, &request, login.as_ref(), step),
         Err(internal) => error_page::internal_error(app, id, &internal),
     }
 }
@@ -69,7 +69,7 @@ pub(crate) async fn sound_request(
     id: &RequestId,
     params: &Params,
 ) -> Result<AuthorizationRequest, Response> {
-    app.provider.authorization_request(params).await.map_err(|rejected| match rejected {
+    app.provider.authorization_request(params, app.clock.now()).await.map_err(|rejected| match rejected {
         Rejected::Page(why) => error_page::refused(app, id, &why),
         Rejected::Client(response) => respond(app, response),
         Rejected::Internal(internal) => error_page::internal_error(app, id, &internal),

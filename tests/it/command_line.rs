@@ -163,6 +163,8 @@ async fn serve_refuses_what_is_unsafe_or_missing() {
             &["is http, but the server speaks HTTPS"],
         ),
         (&["--tls-cert", "c.pem", "--tls-key", "k.pem"], &[], &["c.pem"]),
+        (&["--outbound-ca", "ca.pem"], &[], &["--outbound-ca: ca.pem"]),
+        (&["--outbound-network", "here"], &[], &["flag --outbound-network: `here` is not a network"]),
         (&["--config", "other.yaml"], &[], &["flag --config: the file other.yaml cannot be read"]),
         (&["--trusted-proxy", "proxy"], &[], &["flag --trusted-proxy: `proxy` is not a network"]),
         (
@@ -260,6 +262,8 @@ both_folders!(
                 "no.pem",
                 "--tls-key",
                 "no.key",
+                "--outbound-ca",
+                "no-ca.pem",
             ],
         );
         assert_eq!(ended.code, 1, "{ended:?}");
@@ -267,6 +271,7 @@ both_folders!(
             "COUNTERSIGN_REFRESH_GRACE: `soon`",
             "no.pem",
             "no.key",
+            "outbound CA: no-ca.pem",
             "COUNTERSIGN_MASTER_KEY is not the one",
             "wrong.yaml:1: Client.nmae",
             "wrong.yaml:2: User.passwrd",

@@ -162,6 +162,24 @@ both_folders!(
     }
 );
 
+// OpenID Connect Core §9: the secret is the key of signatures, so that its hash will not do.
+both_folders!(
+    async fn a_secret_that_signs_can_be_made_and_goes_along_in_an_export(folder: Folder) {
+        folder.write(
+            "hmac.yaml",
+            "- {resourceType: Client, id: hmac, token_endpoint_auth_method: client_secret_jwt, secret: 0123456789abcdef0123456789abcdef}\n",
+        );
+        folder.ok(&["migrate"]);
+        folder.ok(&["apply", "hmac.yaml"]);
+        let made = folder.ok(&["client", "secret", "hmac", "--generate"]);
+        let exported = folder.ok(&["export"]);
+        assert!(exported.contains("__sealed:") && !exported.contains(made.trim()), "{exported}");
+        folder.write("export.yaml", &exported);
+        let applied = folder.ok(&["apply", "--dry-run", "export.yaml"]);
+        assert!(applied.contains("0 updated, 0 deleted, 1 unchanged"), "{applied}");
+    }
+);
+
 async fn published(service: &Service) -> Vec<String> {
     let response = service.http.get(service.url("/.well-known/jwks.json")).send().await.unwrap();
     let set: Value = response.json().await.unwrap();

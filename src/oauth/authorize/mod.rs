@@ -62,7 +62,11 @@ pub enum Given {
 
 impl Provider {
     /// Reads and proves an authorization request.
-    pub async fn authorization_request(&self, params: &Params) -> Result<AuthorizationRequest, Rejected> {
+    pub async fn authorization_request(
+        &self,
+        params: &Params,
+        now: Timestamp,
+    ) -> Result<AuthorizationRequest, Rejected> {
         let page = |text: &str| Rejected::Page(Refused::invalid_request(text));
         for name in ["client_id", "redirect_uri"] {
             if params.is_repeated(name) {
@@ -76,7 +80,13 @@ impl Provider {
                 "there is no client {client_id} here; register it, or check client_id"
             )))
         })?;
+        let resolved = self.with_request_object(&client, params, now).await;
+        // Where the object is at fault, what is outside says whom to tell.
+        let params = resolved.as_deref().unwrap_or(params);
         let to = ReturnTo::read(&client, params).map_err(Rejected::Page)?;
+        if let Err(refused) = &resolved {
+            return Err(Rejected::Client(self.error_response(&to, refused)));
+        }
         let hint = match params.text("id_token_hint") {
             None => None,
             Some(text) => match self.id_token_hint(text).await {

@@ -21,6 +21,8 @@ use crate::oauth::{ErrorCode, Params, Refused, Rules};
 pub struct AuthorizationRequest {
     /// Who asks.
     pub client: Arc<Client>,
+    /// The parameters to go on with: those of the request, or of its request object.
+    pub params: Params,
     /// Where the answer goes.
     pub return_to: ReturnTo,
     /// Prefills the login page.
@@ -51,14 +53,9 @@ pub(super) fn read(
     hint: Option<&Map<String, Value>>,
 ) -> Result<AuthorizationRequest, Refused> {
     params.refuse_repeated()?;
-    for (name, code) in [
-        ("request", ErrorCode::RequestNotSupported),
-        ("request_uri", ErrorCode::RequestUriNotSupported),
-        ("registration", ErrorCode::RegistrationNotSupported),
-    ] {
-        if params.text(name).is_some() {
-            return Err(Refused::new(code, format!("the parameter {name} is not supported")));
-        }
+    if params.text("registration").is_some() {
+        let text = "the parameter registration is not supported";
+        return Err(Refused::new(ErrorCode::RegistrationNotSupported, text));
     }
     let scope = Scope::parse(params.text("scope").unwrap_or_default()).ok_or_else(|| {
         Refused::new(ErrorCode::InvalidScope, "scope has a character that RFC 6749 section 3.3 does not allow")
@@ -92,6 +89,7 @@ pub(super) fn read(
     let text = |name: &str| hint.and_then(|claims| claims.get(name)?.as_str()).map(str::to_owned);
     Ok(AuthorizationRequest {
         client: Arc::clone(client),
+        params: params.clone(),
         // RFC 6749 §4.1.3 wants it repeated at the token endpoint; Aidbox's own examples leave it out there, which is
         // as safe where the code is bound to a verifier, and tolerated outside OpenID Connect.
         redirect_required: params.text("redirect_uri").is_some() && openid && code_challenge.is_none(),

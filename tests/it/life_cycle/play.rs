@@ -14,6 +14,7 @@ use countersign::oauth::authorize::{Given, Rejected, Step as Next};
 use countersign::oauth::client_authentication::Basic;
 use countersign::oauth::token::TokenRequest;
 use countersign::oauth::{Failure, Params, Provider, Rules};
+use countersign::outbound::Outbound;
 use countersign::resources::patch::Method;
 use countersign::resources::{Change, DocumentKind, Documents, Precondition, search};
 use countersign::server::documents;
@@ -86,7 +87,9 @@ impl Play {
         let observer = json!({ "grant_types": ["client_credentials"], "introspect": "any" });
         let secret = password::fast_form(&Secret::new("secret"));
         let observer = Client::from_document("observer", 0, true, Some(secret.clone()), observer).unwrap();
-        let provider = Provider::new(rules, store.clone(), &master, vec![observer], Hashing::default()).await.unwrap();
+        let outbound = Outbound::new(Vec::new(), false, None).unwrap();
+        let own = vec![observer];
+        let provider = Provider::new(rules, store.clone(), &master, own, Hashing::default(), outbound).await.unwrap();
         let names = ["user", "client"].map(|kind| [0, 1].map(|i| format!("{kind}-{i}-{}", uuid::Uuid::new_v4())));
         let play = Self {
             provider,
@@ -220,7 +223,7 @@ impl Play {
             .with("response_type", "code")
             .with("client_id", &self.client(client))
             .with("scope", "profile");
-        let request = match self.provider.authorization_request(&params).await {
+        let request = match self.provider.authorization_request(&params, self.now()).await {
             Err(Rejected::Page(_)) if self.model.clients[client].off => return Ok(()),
             request => request.unwrap(),
         };
