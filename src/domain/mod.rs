@@ -5,6 +5,7 @@
 
 pub mod bearer;
 pub mod client;
+pub mod client_metadata;
 pub mod internal;
 pub mod password;
 pub mod pkce;

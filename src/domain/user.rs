@@ -7,7 +7,7 @@ use super::scope::Scope;
 /// A user as sign-in and the token endpoint see it.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// The id, which is the `sub` of every token.
+    /// The id; the `sub` of tokens, but for clients that ask for another (`subject_type`).
     pub id: String,
     /// Whether the person may sign in and tokens may be issued.
     pub active: bool,
@@ -38,10 +38,10 @@ impl User {
         roles.into_iter().flatten().any(|entry| entry.get("value").and_then(Value::as_str) == Some(role))
     }
 
-    /// The claims that the granted scopes show (Core §5.4), `sub` among them; a claim without a value is left out.
-    pub fn claims(&self, scope: &Scope) -> Map<String, Value> {
+    /// The claims that the granted scopes show (Core §5.4), with the `sub` that the client sees; a claim without a value is left out.
+    pub fn claims(&self, sub: &str, scope: &Scope) -> Map<String, Value> {
         let mut claims = Map::new();
-        claims.insert("sub".into(), json!(self.id));
+        claims.insert("sub".into(), json!(sub));
         let mut put = |name: &str, value: Option<Value>| {
             if let Some(value) = value.filter(|value| !value.is_null() && *value != "") {
                 claims.insert(name.into(), value);

@@ -12,7 +12,7 @@ use super::Provider;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{ADMIN, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::sessions::{Found, Session};
@@ -41,6 +41,15 @@ pub struct AccessToken {
     pub auth_time: Option<Timestamp>,
     /// Its row; a JWT of `client_credentials` has none.
     pub session: Option<Session>,
+}
+
+impl AccessToken {
+    /// Whether it carries the right to administer: the scope must still stand in the client's document (no list at all is not
+    /// "everything") and, where the token is a person's, belong to that person.
+    pub fn administers(&self) -> bool {
+        let person = self.user.as_ref().is_none_or(|user| user.has_role(ADMIN));
+        self.scope.contains(ADMIN) && self.client.may_administer() && person
+    }
 }
 
 impl Provider {

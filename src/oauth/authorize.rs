@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use super::token::{requested_scope, scope_for_user};
-use super::{ErrorCode, Params, Provider, Refused};
+use super::{ErrorCode, Params, Provider, Refused, resource};
 use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
-use crate::domain::client::{Client, GrantType};
+use crate::domain::client::{Client, GrantType, Registered};
 use crate::domain::internal::Internal;
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::scope::{OPENID, Scope};
@@ -35,6 +35,8 @@ pub struct AuthorizationRequest {
     pub scope: Scope,
     /// Prefills the login page.
     pub login_hint: Option<String>,
+    /// The resources that it is for (RFC 8707).
+    pub resources: Option<Vec<String>>,
     redirect_required: bool,
     state: Option<String>,
     code_challenge: Option<CodeChallenge>,
@@ -59,6 +61,8 @@ pub enum Rejected {
     Page(Refused),
     /// The client is told, at its redirect URI.
     Redirect(String),
+    /// The same, once the person has signed in: nobody vouches for the client.
+    SignInFirst(String),
     /// Our own fault.
     Internal(Internal),
 }
@@ -99,7 +103,7 @@ impl Provider {
             }
         }
         let client_id = params.text("client_id").ok_or_else(|| page("client_id is missing"))?;
-        let client = self.registry.client(client_id).await?.filter(|client| client.active);
+        let client = self.registry.current_client(client_id).await?.filter(|client| client.active);
         let client = client.ok_or_else(|| {
             Rejected::Page(Refused::invalid_client(format!(
                 "there is no client {client_id} here; register it, or check client_id"
@@ -108,7 +112,13 @@ impl Provider {
         let redirect_uri = redirect_uri(&client, params).map_err(Rejected::Page)?;
         match read(&client, &redirect_uri, params) {
             Ok(request) => Ok(request),
-            Err(refused) => Err(Rejected::Redirect(self.error_redirect(&redirect_uri, params.text("state"), &refused))),
+            Err(refused) => {
+                let location = self.error_redirect(&redirect_uri, params.text("state"), &refused);
+                // RFC 9700 §4.11.2: anybody could have registered the place where this leads, to send people there under our
+                // name. They sign in first, unless the client asks for no page.
+                let silent = params.text("prompt") == Some("none");
+                Err(if client.is_unverified() && !silent { Rejected::SignInFirst(location) } else { Rejected::Redirect(location) })
+            }
         }
     }
 
@@ -135,6 +145,11 @@ impl Provider {
         let consented = match given {
             Given::Consent => {
                 self.store.remember_consent(&login.user.id, &client.id, &scope, now).await?;
+                match client.document.registration {
+                    Some(Registered::MetadataDocument) => self.registry.keep_document(&client.id, now).await?,
+                    Some(_) => self.store.keep_registration(&client.id).await?,
+                    None => {}
+                }
                 tracing::info!(event = "consent_granted", client = %client.id, user = %login.user.id, scope = %scope);
                 None
             }
@@ -190,6 +205,7 @@ impl Provider {
             login_id: login.id,
             shared: request.client.document.first_party,
             scope: scope.to_string(),
+            resource: request.resources.as_ref().map(|resources| resources.join(" ")),
             id_token: request.id_token,
             nonce: request.nonce.clone(),
             auth_time: login.auth_time,
@@ -262,6 +278,7 @@ fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<Aut
         ),
     };
     Ok(AuthorizationRequest {
+        resources: resource::requested(client, GrantType::AuthorizationCode, params)?,
         client: Arc::clone(client),
         redirect_uri: redirect_uri.to_owned(),
         // RFC 6749 §4.1.3 wants it repeated at the token endpoint; Aidbox's own examples leave it out there, which is

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Provider;
 use super::keys::ALGORITHMS;
+use super::metadata_document::Hosts;
 use crate::domain::client::GrantType;
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
 use crate::domain::user::CLAIM_SCOPES;
@@ -20,7 +21,7 @@ pub const ENDPOINTS: [(&str, &str); 7] = [
 ];
 
 /// How a client may authenticate.
-const CLIENT_AUTHENTICATION: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
+pub(super) const CLIENT_AUTHENTICATION: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
 
 impl Provider {
     /// Both discovery documents; they are the same.
@@ -48,7 +49,7 @@ impl Provider {
             "code_challenge_methods_supported": ["S256"],
             "scopes_supported": scopes,
             "claims_supported": claims,
-            "subject_types_supported": ["public"],
+            "subject_types_supported": ["public", "pairwise"],
             "id_token_signing_alg_values_supported": ALGORITHMS,
             "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
             "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION[..2],
@@ -59,6 +60,11 @@ impl Provider {
             "request_parameter_supported": false,
             "request_uri_parameter_supported": false,
         });
+        if self.rules.registration {
+            metadata.insert("registration_endpoint".into(), json!(format!("{}/oauth2/register", self.issuer())));
+        }
+        let documents = self.rules.metadata_documents != Hosts::Only(Vec::new());
+        metadata.insert("client_id_metadata_document_supported".into(), json!(documents));
         if let Value::Object(rest) = rest {
             metadata.extend(rest);
         }

@@ -1,5 +1,6 @@
 //! Token introspection (RFC 7662): what a resource server may learn of a token.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
@@ -8,7 +9,7 @@ use super::access_token::AccessToken;
 use super::client_authentication::{Basic, Proven};
 use super::{ErrorCode, Failure, Params, Provider, Refused};
 use crate::domain::bearer::{Bearer, Kind};
-use crate::domain::client::{Client, Introspect};
+use crate::domain::client::{Client, Introspect, SubjectType};
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 
@@ -44,8 +45,10 @@ impl Provider {
         put("client_id", json!(token.client.id));
         put("token_type", json!("Bearer"));
         put("scope", json!(token.scope.to_string()));
-        put("sub", json!(token.user.as_ref().map_or(&token.client.id, |user| &user.id)));
-        if let Some(user) = &token.user {
+        // Whoever asks sees the subject that the token's client sees, as in a JWT; and no name beside one that tells nobody who it is.
+        let sub = token.user.as_ref().map(|user| self.subject(&token.client, &user.id));
+        put("sub", json!(sub.unwrap_or(Cow::Borrowed(&token.client.id))));
+        if let Some(user) = token.user.as_ref().filter(|_| token.client.document.subject_type == SubjectType::Public) {
             put("username", user.body.get("userName").cloned().unwrap_or_else(|| json!(user.id)));
         }
         put("aud", if let [one] = token.audience.as_slice() { json!(one) } else { json!(token.audience) });
@@ -75,9 +78,8 @@ impl Provider {
         if !(genuine && current && (own || client.document.introspect == Introspect::Any)) {
             return Ok(None);
         }
-        if self.client_of(session.client_id.as_deref(), session.client_epoch).await?.is_none() {
-            return Ok(None);
-        }
+        let of = self.client_of(session.client_id.as_deref(), session.client_epoch).await?;
+        let Some(of) = of else { return Ok(None) };
         let mut answer = Map::from_iter([
             ("active".to_owned(), json!(true)),
             ("iss".to_owned(), json!(self.issuer())),
@@ -86,7 +88,7 @@ impl Provider {
             ("scope".to_owned(), json!(session.granted_scope)),
             ("iat".to_owned(), json!(session.created_at.0)),
         ]);
-        answer.extend(session.user_id.map(|id| ("sub".to_owned(), json!(id))));
+        answer.extend(session.user_id.map(|id| ("sub".to_owned(), json!(self.subject(&of, &id)))));
         answer.extend(session.refresh_expires_at.map(|at| ("exp".to_owned(), json!(at.0))));
         Ok(Some(answer))
     }

@@ -25,15 +25,20 @@ pub mod discovery;
 pub mod introspect;
 pub mod keys;
 pub mod logout;
+pub mod metadata_document;
 pub mod params;
+pub mod rate;
 pub mod refused;
 pub mod registry;
+pub mod resource;
 pub mod revoke;
+pub mod subject;
 pub mod token;
 pub mod userinfo;
 
 pub use params::Params;
 pub use refused::{ErrorCode, Failure, Refused};
+use metadata_document::MetadataDocuments;
 use registry::Registry;
 
 /// What an operator decides about the protocol.
@@ -49,6 +54,10 @@ pub struct Rules {
     pub refresh_grace: i64,
     /// Whether the password grant is served at all (RFC 9700 §2.4: it must not be used; off unless an operator turns it on).
     pub password_grant: bool,
+    /// Whether clients may register themselves.
+    pub registration: bool,
+    /// Which hosts' metadata documents are clients.
+    pub metadata_documents: metadata_document::Hosts,
 }
 
 /// The authorization server, without its HTTP. Clones share everything.
@@ -62,6 +71,7 @@ pub struct Provider {
     pub(crate) hashing: Hashing,
     outbound: Outbound,
     refresh_key: MacKey,
+    subject_key: MacKey,
     secret_cache_key: MacKey,
     verified_secrets: moka::future::Cache<[u8; 32], ()>,
     wrong_secrets: moka::sync::Cache<[u8; 32], Arc<AtomicU32>>,
@@ -82,7 +92,8 @@ impl Provider {
         hashing: Hashing,
         outbound: Outbound,
     ) -> Result<Self, Internal> {
-        let registry = Registry::new(store.clone(), master, own).await?;
+        let documents = MetadataDocuments::new(store.clone(), outbound.clone(), rules.metadata_documents.clone());
+        let registry = Registry::new(store.clone(), master, own, Some(documents)).await?;
         let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
         Ok(Self {
             rules: Arc::new(rules),
@@ -93,6 +104,7 @@ impl Provider {
             hashing,
             outbound,
             refresh_key: master.mac_key("refresh token succession"),
+            subject_key: master.mac_key("pairwise subjects"),
             secret_cache_key: MacKey::ephemeral(),
             verified_secrets: moka::future::Cache::new(VERIFIED_SECRETS),
             wrong_secrets: moka::sync::Cache::builder()

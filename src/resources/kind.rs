@@ -6,6 +6,7 @@ use super::fields;
 use super::is_id;
 use super::outcome::Issue;
 use super::schema::{self, Field};
+use crate::domain::client_metadata::hosts;
 use crate::domain::redirect_uri::RedirectUri;
 use crate::domain::scope::Scope;
 
@@ -132,6 +133,7 @@ fn client(body: &Map<String, Value>, http_redirects: bool, issues: &mut Vec<Issu
             ));
         }
     }
+    sector(body, issues);
     if body.get("secret").and_then(Value::as_str) == Some("") {
         issues.push(Issue::invalid(
             "Client.secret",
@@ -162,11 +164,30 @@ fn grant(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
             Some(reference) if reference.get("resourceType").and_then(Value::as_str) != Some(kind) => {
                 issues.push(Issue::invalid(format!("Grant.{name}"), format!("must refer to a {kind}")));
             }
-            Some(reference) if !reference.get("id").and_then(Value::as_str).is_some_and(is_id) => {
+            Some(reference) if !reference.get("id").and_then(Value::as_str).is_some_and(|id| is_id(id) || is_document(kind, id)) => {
                 issues.push(Issue::invalid(format!("Grant.{name}.id"), format!("is no id of a {kind}")));
             }
             Some(_) => {}
         }
+    }
+}
+
+/// The `client_id` of a client that is described at a URL.
+fn is_document(kind: &str, id: &str) -> bool {
+    kind == "Client" && id.starts_with("https://") && id.len() <= 512
+}
+
+/// Core §8.1: pairwise subjects of several hosts need a sector that holds them together.
+fn sector(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
+    let uris = body.get("auth").and_then(|auth| auth.get("authorization_code"));
+    let listed = uris.and_then(|flow| flow.get("redirect_uris"));
+    let one = uris.and_then(|flow| flow.get("redirect_uri")).and_then(Value::as_str);
+    let pairwise = body.get("subject_type").and_then(Value::as_str) == Some("pairwise");
+    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(one.into_iter().chain(texts(listed))).len() > 1 {
+        issues.push(Issue::invalid(
+            "Client.sector_identifier_uri",
+            "required with subject_type pairwise where the redirect URIs have several hosts (OpenID Connect Core §8.1)",
+        ));
     }
 }
 

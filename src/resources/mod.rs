@@ -27,6 +27,8 @@ pub use render::Mount;
 pub use secret_fields::Keeper;
 pub use write::{Effect, Written};
 
+use crate::domain::internal::Internal;
+use crate::domain::secret::Digest;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 pub use crate::store::documents::Row;
@@ -80,6 +82,16 @@ impl Documents {
     /// The store underneath.
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The logo that came from an address, as PNG.
+    pub async fn logo(&self, address: Digest) -> Result<Option<Vec<u8>>, Internal> {
+        Ok(self.store.logo(address).await?)
+    }
+
+    /// Keeps the logo that came from an address.
+    pub async fn keep_logo(&self, address: Digest, png: &[u8], now: Timestamp) -> Result<(), Internal> {
+        Ok(self.store.keep_logo(address, png, now).await?)
     }
 
     /// The document; 404 where there never was one, 410 where it was deleted.

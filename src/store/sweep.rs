@@ -65,6 +65,7 @@ impl Store {
             now,
             batch,
         )?;
+        removed += self.sweep_registrations(now, batch).await? + self.sweep_fetched(now, batch).await?;
         let keys = sql!(
             self.patient_writer(),
             execute,

@@ -15,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::clock::Clock;
 use crate::domain::secret::{MacKey, MasterKey};
 use crate::oauth::Provider;
+use crate::registration::Registration;
 use crate::resources::Documents;
 
 mod admin;
@@ -34,11 +35,13 @@ mod health;
 mod home;
 mod introspect;
 mod login;
+mod logo;
 mod logout;
 mod page;
 pub mod pages;
 mod place;
 mod protocol_error;
+mod register;
 mod rest;
 mod revoke;
 mod session;
@@ -57,6 +60,8 @@ pub struct Inner {
     pub provider: Provider,
     /// What administrators PUT.
     pub documents: Documents,
+    /// Dynamic client registration, where it is not closed.
+    pub registration: Option<Arc<Registration>>,
     /// The clock.
     pub clock: Clock,
     /// How this server is reached.
@@ -69,6 +74,7 @@ pub struct Inner {
     pub(crate) device_key: MacKey,
     pub(crate) cookie_tag: String,
     pub(crate) places: place::Places,
+    pub(crate) logos: logo::Logos,
 }
 
 /// How this server is reached.
@@ -91,6 +97,7 @@ impl App {
     pub fn new(
         provider: Provider,
         documents: Documents,
+        registration: Option<Registration>,
         clock: Clock,
         reach: Reach,
         dev: Option<dev::Dev>,
@@ -102,8 +109,10 @@ impl App {
             csrf_key: master.mac_key("form tokens"),
             device_key: master.mac_key("known browsers"),
             places: place::Places::default(),
+            logos: logo::Logos::default(),
             provider,
             documents,
+            registration: registration.map(Arc::new),
             clock,
             reach,
             dev,
@@ -153,12 +162,19 @@ pub fn router(app: &App) -> Router {
     for consent in ["/consent", "/auth/grant"] {
         protocol = protocol.route(consent, get(consent::get).post(consent::post));
     }
+    if app.registration.is_some() {
+        let managed = get(register::get).head(register::head).put(register::put).delete(register::delete);
+        protocol = protocol
+            .route("/oauth2/register", post(register::post).options(cors::preflight))
+            .route("/oauth2/register/{client_id}", managed);
+    }
     protocol = protocol
         .route("/oauth2/revoke", post(revoke::post).options(cors::preflight))
         .route("/.well-known/jwks.json", get(discovery::jwks).options(cors::preflight))
         .route("/.well-known/openid-configuration", get(discovery::metadata).options(cors::preflight))
         .route("/.well-known/oauth-authorization-server", get(discovery::metadata).options(cors::preflight))
         .route("/static/{file}", get(assets::get))
+        .route(logo::PATH, get(logo::get))
         .route("/favicon.ico", get(assets::favicon))
         .route("/healthz", get(health::live))
         .route("/health", get(health::live))

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, bearer, media_type};
 use super::{App, cors, protocol_error};
-use crate::oauth::{ErrorCode, Refused, userinfo};
+use crate::oauth::{ErrorCode, Refused};
 
 /// `GET`: the token is in the `Authorization` header.
 pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
@@ -53,7 +53,7 @@ async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("application/fhir+json"));
     let claims =
-        if fhir { userinfo::document(&token) } else { userinfo::claims(&token).map(serde_json::Value::Object) };
+        if fhir { app.provider.userinfo_document(&token) } else { app.provider.userinfo(&token).map(serde_json::Value::Object) };
     let response = match claims {
         Ok(claims) => Json(claims).into_response(),
         Err(why) => protocol_error::bearer_challenge(Some(&why)),
