@@ -110,7 +110,8 @@ pub fn to_document(metadata: &Map<String, Value>, development: bool) -> Result<M
     flow.insert("refresh_token".into(), json!(texts(&document, "grant_types").any(|grant| grant == "refresh_token")));
     // RFC 9068: a resource server that has no client of its own here can read what it gets.
     flow.insert("token_format".into(), json!("jwt"));
-    document.insert("auth".into(), json!({ "authorization_code": flow, "client_credentials": { "token_format": "jwt" } }));
+    document
+        .insert("auth".into(), json!({ "authorization_code": flow, "client_credentials": { "token_format": "jwt" } }));
     keys(&document)?;
     sector(&document, &uris)?;
     Ok(document)
@@ -188,7 +189,8 @@ fn is_web(uri: &str, development: bool) -> bool {
 
 fn scope_list(scope: &Value) -> Result<Value, Wrong> {
     let scope = scope.as_str().filter(|text| text.len() <= MAX_TEXT).and_then(Scope::parse);
-    let scope = scope.ok_or_else(|| wrong("scope", "must be words with a space between them (RFC 6749 section 3.3)"))?;
+    let scope =
+        scope.ok_or_else(|| wrong("scope", "must be words with a space between them (RFC 6749 section 3.3)"))?;
     if scope.contains(ADMIN) {
         return Err(wrong("scope", "cannot have admin: only an administrator gives the right to administer"));
     }
@@ -216,10 +218,16 @@ fn grants(document: &mut Map<String, Value>) -> Result<(), Wrong> {
         None => needed.iter().map(|grant| (*grant).to_owned()).collect(),
     };
     if let Some(other) = grants.iter().find(|grant| !GRANTS.contains(&grant.as_str())) {
-        return Err(wrong("grant_types", &format!("cannot have {other}; a client registers for {}", GRANTS.join(", "))));
+        return Err(wrong(
+            "grant_types",
+            &format!("cannot have {other}; a client registers for {}", GRANTS.join(", ")),
+        ));
     }
     if let Some(lacking) = needed.iter().find(|grant| !grants.iter().any(|one| one == *grant)) {
-        return Err(wrong("grant_types", &format!("must have {lacking} for these response_types (RFC 7591 section 2.1)")));
+        return Err(wrong(
+            "grant_types",
+            &format!("must have {lacking} for these response_types (RFC 7591 section 2.1)"),
+        ));
     }
     if grants.is_empty() {
         return Err(wrong("grant_types", "is empty, so that the client could do nothing"));
@@ -262,10 +270,12 @@ fn redirect_uris(metadata: &Map<String, Value>, document: &mut Map<String, Value
     };
     document.insert("application_type".into(), json!(if native { "native" } else { "web" }));
     for uri in &uris {
-        may_register(uri, native, implicit).map_err(|why| Wrong::RedirectUri(format!("the redirect URI {uri} {why}")))?;
+        may_register(uri, native, implicit)
+            .map_err(|why| Wrong::RedirectUri(format!("the redirect URI {uri} {why}")))?;
     }
     for uri in texts(document, "post_logout_redirect_uris") {
-        may_register(uri, native, false).map_err(|why| wrong("post_logout_redirect_uris", &format!("has {uri}, which {why}")))?;
+        may_register(uri, native, false)
+            .map_err(|why| wrong("post_logout_redirect_uris", &format!("has {uri}, which {why}")))?;
     }
     for uri in texts(document, "request_uris") {
         if !uri.starts_with("https://") {
@@ -281,15 +291,17 @@ fn may_register(uri: &str, native: bool, implicit: bool) -> Result<(), &'static 
     RedirectUri::parse(uri, true)?;
     let url = Url::parse(uri).map_err(|_| "is not an absolute URI")?;
     match url.scheme() {
-        "https" if implicit && !native && is_loopback(&url) => Err("is on localhost, which a web client with the implicit grant must not use"),
+        "https" if implicit && !native && is_loopback(&url) => {
+            Err("is on localhost, which a web client with the implicit grant must not use")
+        }
         "https" => Ok(()),
         "http" if !is_loopback(&url) => Err("is plain http beyond loopback; use https"),
         "http" if implicit && !native => Err("is plain http, which a web client with the implicit grant must not use"),
         "http" => Ok(()),
         _ if !native => Err("has a scheme of its own, which is for application_type native"),
-        scheme if !scheme.contains('.') => {
-            Err("has a scheme without a dot; take the name of a domain of yours backwards, like com.example.app (RFC 8252 section 7.1)")
-        }
+        scheme if !scheme.contains('.') => Err(
+            "has a scheme without a dot; take the name of a domain of yours backwards, like com.example.app (RFC 8252 section 7.1)",
+        ),
         _ => Ok(()),
     }
 }
@@ -312,7 +324,10 @@ fn keys(document: &Map<String, Value>) -> Result<(), Wrong> {
 fn sector(document: &Map<String, Value>, uris: &[String]) -> Result<(), Wrong> {
     let pairwise = document.get("subject_type").and_then(Value::as_str) == Some("pairwise");
     if pairwise && !document.contains_key("sector_identifier_uri") && hosts(uris.iter().map(String::as_str)).len() > 1 {
-        return Err(wrong("sector_identifier_uri", "is missing: the redirect_uris have several hosts, and subject_type is pairwise"));
+        return Err(wrong(
+            "sector_identifier_uri",
+            "is missing: the redirect_uris have several hosts, and subject_type is pairwise",
+        ));
     }
     Ok(())
 }
@@ -356,7 +371,9 @@ mod tests {
         assert_eq!(document["name"], "App");
         assert_eq!(document["scope"], json!(["openid", "profile"]));
         let back = Value::Object(from_document(&document));
-        for name in ["client_name", "client_name#ja-Jpan-JP", "redirect_uris", "grant_types", "scope", "tos_uri#fr", "contacts"] {
+        for name in
+            ["client_name", "client_name#ja-Jpan-JP", "redirect_uris", "grant_types", "scope", "tos_uri#fr", "contacts"]
+        {
             assert_eq!(back[name], metadata[name], "{name}");
         }
         assert_eq!(back.get("auth"), None);
@@ -393,7 +410,10 @@ mod tests {
             document(metadata)
         };
         assert_eq!(with(json!({})).unwrap()["grant_types"], json!(["authorization_code"]));
-        assert_eq!(with(json!({"response_types": ["id_token code"]})).unwrap()["grant_types"], json!(["authorization_code", "implicit"]));
+        assert_eq!(
+            with(json!({"response_types": ["id_token code"]})).unwrap()["grant_types"],
+            json!(["authorization_code", "implicit"])
+        );
         for wrong in [
             json!({"grant_types": ["authorization_code"], "response_types": ["id_token"]}),
             json!({"grant_types": ["password"]}),

@@ -117,7 +117,11 @@ impl Provider {
                 // RFC 9700 §4.11.2: anybody could have registered the place where this leads, to send people there under our
                 // name. They sign in first, unless the client asks for no page.
                 let silent = params.text("prompt") == Some("none");
-                Err(if client.is_unverified() && !silent { Rejected::SignInFirst(location) } else { Rejected::Redirect(location) })
+                Err(if client.is_unverified() && !silent {
+                    Rejected::SignInFirst(location)
+                } else {
+                    Rejected::Redirect(location)
+                })
             }
         }
     }

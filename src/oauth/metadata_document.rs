@@ -6,6 +6,7 @@
 //! A document that is gone or no longer valid is no client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::future::Cache;
 use moka::ops::compute::{CompResult, Op};
@@ -37,6 +38,8 @@ const FRESH_UNSAID: i64 = 3_600;
 /// How many documents are remembered at the most, and how long an address may be.
 const REMEMBERED: u64 = 10_000;
 const MAX_URL: usize = 512;
+/// How long nobody is asked who did not answer.
+const SILENCE: Duration = Duration::from_secs(5);
 /// How often the documents of one host are fetched in an hour.
 const FETCHES: u32 = 240;
 
@@ -47,6 +50,7 @@ pub struct MetadataDocuments {
     outbound: Outbound,
     hosts: Arc<Hosts>,
     known: Cache<String, Arc<Known>>,
+    silent: moka::sync::Cache<String, ()>,
     rate: Rate,
 }
 
@@ -64,13 +68,16 @@ enum Absent {
     Gone(String),
     #[error("{0}")]
     Passing(String),
+    #[error("{0}")]
+    Silent(String),
 }
 
 impl MetadataDocuments {
     /// Those of these hosts.
     pub fn new(store: Store, outbound: Outbound, hosts: Hosts) -> Self {
         let known = Cache::new(REMEMBERED);
-        Self { store, outbound, hosts: Arc::new(hosts), known, rate: Rate::per_hour(FETCHES) }
+        let silent = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(SILENCE).build();
+        Self { store, outbound, hosts: Arc::new(hosts), known, silent, rate: Rate::per_hour(FETCHES) }
     }
 
     /// Whether a `client_id` may be the address of such a document.
@@ -102,7 +109,8 @@ impl MetadataDocuments {
             Some(known) => known,
             None => match self.kept(url).await? {
                 Some(known) => known,
-                None => return self.renew(url).await,
+                // Nobody has consented to it, so that nothing was issued to it: there is no reason to look for it.
+                None => return Ok(None),
             },
         };
         if !known.is_fresh() {
@@ -130,12 +138,18 @@ impl MetadataDocuments {
 
     /// Fetches the document; of many who want it at once, one does.
     async fn renew(&self, url: &str) -> Result<Option<Arc<Client>>, Internal> {
-        let renewed = self.known.entry_by_ref(url).and_try_compute_with(async |known: Option<moka::Entry<String, Arc<Known>>>| {
-            if known.is_some_and(|known| known.value().is_fresh()) {
-                return Ok(Op::Nop);
-            }
-            self.fetch(url).await.map(|known| Op::Put(Arc::new(known)))
-        });
+        let renewed = self.known.entry_by_ref(url).and_try_compute_with(
+            async |known: Option<moka::Entry<String, Arc<Known>>>| {
+                if known.is_some_and(|known| known.value().is_fresh()) {
+                    return Ok(Op::Nop);
+                }
+                // Whoever waited while nobody answered need not wait in turn.
+                if self.silent.contains_key(url) {
+                    return Err(Absent::Passing("nobody answered there a moment ago".into()));
+                }
+                self.fetch(url).await.map(|known| Op::Put(Arc::new(known)))
+            },
+        );
         match renewed.await {
             Ok(CompResult::Inserted(one) | CompResult::ReplacedWith(one) | CompResult::Unchanged(one)) => {
                 Ok(Some(Arc::clone(&one.value().client)))
@@ -143,9 +157,13 @@ impl MetadataDocuments {
             Ok(CompResult::Removed(_) | CompResult::StillNone(_)) => Ok(None),
             Err(absent) => {
                 tracing::info!(client = url, %absent, "a client ID metadata document is not to be had");
-                if matches!(absent, Absent::Gone(_)) {
-                    self.known.invalidate(url).await;
-                    self.store.forget_metadata_document(url).await?;
+                match absent {
+                    Absent::Gone(_) => {
+                        self.known.invalidate(url).await;
+                        self.store.forget_metadata_document(url).await?;
+                    }
+                    Absent::Silent(_) => self.silent.insert(url.to_owned(), ()),
+                    Absent::Passing(_) => {}
                 }
                 Ok(None)
             }
@@ -160,14 +178,17 @@ impl MetadataDocuments {
         }
         let fetched = self.outbound.get(url).await.map_err(|error| match error.kind {
             Kind::Status(404 | 410) | Kind::Redirects(_) => Absent::Gone(error.to_string()),
-            _ => Absent::Passing(error.to_string()),
+            Kind::Status(_) => Absent::Passing(error.to_string()),
+            _ => Absent::Silent(error.to_string()),
         })?;
         let media_type = fetched.media_type().unwrap_or_default();
-        if media_type != "application/json" && !(media_type.starts_with("application/") && media_type.ends_with("+json")) {
+        if media_type != "application/json"
+            && !(media_type.starts_with("application/") && media_type.ends_with("+json"))
+        {
             return Err(Absent::Gone(format!("it is of the media type {media_type:?}, not application/json")));
         }
-        let metadata: Map<String, Value> =
-            serde_json::from_slice(&fetched.body).map_err(|error| Absent::Gone(format!("it is no JSON object: {error}")))?;
+        let metadata: Map<String, Value> = serde_json::from_slice(&fetched.body)
+            .map_err(|error| Absent::Gone(format!("it is no JSON object: {error}")))?;
         let client = client(url, &metadata).map_err(Absent::Gone)?;
         let fresh_for = u64::try_from(fetched.fresh_for(FRESH, FRESH_UNSAID)).unwrap_or_default();
         Ok(Known { client: Arc::new(client), metadata, fresh_until: monotonic_millis() + fresh_for * 1_000 })
@@ -192,13 +213,17 @@ fn client(url: &str, metadata: &Map<String, Value>) -> Result<Client, String> {
         Wrong::RedirectUri(text) | Wrong::Metadata(text) => text,
     })?;
     let method = document.entry("token_endpoint_auth_method").or_insert_with(|| json!("none"));
-    let offered = |method: &str| method == "none" || (method == "private_key_jwt" && CLIENT_AUTHENTICATION.contains(&method));
+    let offered =
+        |method: &str| method == "none" || (method == "private_key_jwt" && CLIENT_AUTHENTICATION.contains(&method));
     if !method.as_str().is_some_and(offered) {
-        return Err(format!("token_endpoint_auth_method {method} is not for clients that share no secret with us, or not served"));
+        return Err(format!(
+            "token_endpoint_auth_method {method} is not for clients that share no secret with us, or not served"
+        ));
     }
     // It vouches for nobody that it acts for: no grant without a person, and none that brings tokens through the browser.
     let grants = document.get("grant_types").and_then(Value::as_array).into_iter().flatten();
-    let grants: Vec<Value> = grants.filter(|grant| *grant == "authorization_code" || *grant == "refresh_token").cloned().collect();
+    let grants: Vec<Value> =
+        grants.filter(|grant| *grant == "authorization_code" || *grant == "refresh_token").cloned().collect();
     if !grants.iter().any(|grant| grant == "authorization_code") {
         return Err("its grant_types do not have authorization_code".into());
     }
@@ -207,16 +232,21 @@ fn client(url: &str, metadata: &Map<String, Value>) -> Result<Client, String> {
     // Whoever controls the host is the client: it neither sends codes to another site, nor shows another's pages as its own.
     let origin = |uri: &str| Url::parse(uri).ok().map(|url| url.origin());
     let own = |uri: &str| !uri.starts_with("http") || origin(uri) == origin(url);
-    let uris = document.get("auth").and_then(|auth| auth.pointer("/authorization_code/redirect_uris")).and_then(Value::as_array);
+    let uris = document
+        .get("auth")
+        .and_then(|auth| auth.pointer("/authorization_code/redirect_uris"))
+        .and_then(Value::as_array);
     let mut uris = uris.into_iter().flatten().filter_map(Value::as_str);
     if let Some(foreign) = uris.find(|uri| uri.starts_with("https") && !own(uri)) {
         return Err(format!("the redirect URI {foreign} is of another origin"));
     }
     document.retain(|field, value| {
-        let link = ["client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri", "initiate_login_uri"].contains(&field.as_str());
+        let link = ["client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri", "initiate_login_uri"]
+            .contains(&field.as_str());
         !link || value.as_str().is_some_and(own)
     });
-    let mut client = Client::from_document(url, 0, true, None, Value::Object(document)).map_err(|error| error.to_string())?;
+    let mut client =
+        Client::from_document(url, 0, true, None, Value::Object(document)).map_err(|error| error.to_string())?;
     client.document.registration = Some(Registered::MetadataDocument);
     Ok(client)
 }

@@ -36,9 +36,9 @@ pub mod subject;
 pub mod token;
 pub mod userinfo;
 
+use metadata_document::MetadataDocuments;
 pub use params::Params;
 pub use refused::{ErrorCode, Failure, Refused};
-use metadata_document::MetadataDocuments;
 use registry::Registry;
 
 /// What an operator decides about the protocol.

@@ -28,7 +28,9 @@ pub fn requested(client: &Client, grant: GrantType, params: &Params) -> Result<O
             return Err(invalid("resource must be an absolute URI without a fragment (RFC 8707 section 2)".to_owned()));
         }
         if !allowed.is_empty() && !allowed.iter().any(|name| name == resource) {
-            return Err(invalid(format!("the resource {resource} is not among the audiences of the client's document")));
+            return Err(invalid(format!(
+                "the resource {resource} is not among the audiences of the client's document"
+            )));
         }
         resources.push(resource.to_owned());
     }

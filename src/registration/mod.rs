@@ -93,8 +93,10 @@ impl Registration {
                 Ok(()) => Ok(Voucher::Nobody),
                 Err(wait) => {
                     tracing::warn!(event = "registration_throttled", %address);
-                    let mut refused =
-                        Refused::new(ErrorCode::TemporarilyUnavailable, "too many registrations from this network; try again later");
+                    let mut refused = Refused::new(
+                        ErrorCode::TemporarilyUnavailable,
+                        "too many registrations from this network; try again later",
+                    );
                     refused.retry_after = Some(wait);
                     Err(refused.into())
                 }
@@ -111,7 +113,12 @@ impl Registration {
     }
 
     /// Registers a client: what it is now, with its credentials (RFC 7591 §3.2.1).
-    pub async fn register(&self, metadata: Map<String, Value>, voucher: &Voucher, now: Timestamp) -> Result<Map<String, Value>, Failure> {
+    pub async fn register(
+        &self,
+        metadata: Map<String, Value>,
+        voucher: &Voucher,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, Failure> {
         let (mut document, signed) = self.document(metadata, now).await?;
         let by = match voucher {
             Voucher::Nobody if signed => STATEMENT,
@@ -161,14 +168,19 @@ impl Registration {
         if metadata.get("client_id").and_then(Value::as_str) != Some(id) {
             return Err(invalid("client_id must be there, and the one of this client"));
         }
-        for member in ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"] {
+        for member in
+            ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"]
+        {
             if metadata.contains_key(member) {
                 return Err(invalid(&format!("{member} must not be sent with an update (RFC 7592 section 2.2)")));
             }
         }
         let stored = row.secrets.0.get("secret").and_then(Value::as_str);
         if let Some(secret) = metadata.get("client_secret").filter(|secret| !secret.is_null()) {
-            let same = secret.as_str().zip(stored).and_then(|(text, stored)| password::verify_fast(&Secret::new(text), stored));
+            let same = secret
+                .as_str()
+                .zip(stored)
+                .and_then(|(text, stored)| password::verify_fast(&Secret::new(text), stored));
             if same != Some(true) {
                 return Err(invalid("client_secret is not the one of this client; a client cannot choose its secret"));
             }
@@ -181,7 +193,9 @@ impl Registration {
             (by, _) => by,
         };
         if may_act_for_itself(&document) && by == OPEN {
-            return Err(invalid("client_credentials needs a registration with an initial access token or a software statement"));
+            return Err(invalid(
+                "client_credentials needs a registration with an initial access token or a software statement",
+            ));
         }
         document.insert("registration".into(), json!(by));
         let secret = give_secret(&mut document, stored.is_some());
@@ -201,7 +215,11 @@ impl Registration {
     }
 
     /// The document that metadata asks for; and whether somebody we believe signed it.
-    async fn document(&self, mut metadata: Map<String, Value>, now: Timestamp) -> Result<(Map<String, Value>, bool), Failure> {
+    async fn document(
+        &self,
+        mut metadata: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<(Map<String, Value>, bool), Failure> {
         let signed = match metadata.get("software_statement").filter(|statement| !statement.is_null()) {
             None => false,
             Some(statement) => {

@@ -22,6 +22,8 @@ const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::EdDSA,
 ];
 
+/// Seconds that the issuer's clock may be ahead.
+const LEEWAY: i64 = 60;
 /// Claims of the JWT itself rather than of the client.
 const OF_THE_JWT: [&str; 7] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
 
@@ -70,9 +72,9 @@ impl Issuers {
             .find_map(|key| decode::<Map<String, Value>>(statement, &key, &validation).ok())
             .map(|verified| verified.claims)
             .ok_or_else(|| invalid("software_statement is not signed by a key of its issuer"))?;
-        let time = |name: &str| claims.get(name).map(|value| value.as_f64());
-        let past = |time: f64| time < now.0 as f64;
-        if time("exp").is_some_and(|exp| exp.is_none_or(past)) || time("nbf").is_some_and(|nbf| nbf.is_none_or(|at| !past(at - 60.0))) {
+        // RFC 7519 §4.1: a time that is no number is no time.
+        let time = |name: &str| claims.get(name).map(|value| value.as_i64().unwrap_or_default());
+        if time("exp").is_some_and(|at| at <= now.0) || time("nbf").is_some_and(|at| at == 0 || at > now.0 + LEEWAY) {
             return Err(invalid("software_statement has expired or is not valid yet"));
         }
         claims.retain(|name, _| !OF_THE_JWT.contains(&name.as_str()) && name != "software_statement");

@@ -164,7 +164,12 @@ fn grant(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
             Some(reference) if reference.get("resourceType").and_then(Value::as_str) != Some(kind) => {
                 issues.push(Issue::invalid(format!("Grant.{name}"), format!("must refer to a {kind}")));
             }
-            Some(reference) if !reference.get("id").and_then(Value::as_str).is_some_and(|id| is_id(id) || is_document(kind, id)) => {
+            Some(reference)
+                if !reference
+                    .get("id")
+                    .and_then(Value::as_str)
+                    .is_some_and(|id| is_id(id) || is_document(kind, id)) =>
+            {
                 issues.push(Issue::invalid(format!("Grant.{name}.id"), format!("is no id of a {kind}")));
             }
             Some(_) => {}
@@ -183,7 +188,8 @@ fn sector(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
     let listed = uris.and_then(|flow| flow.get("redirect_uris"));
     let one = uris.and_then(|flow| flow.get("redirect_uri")).and_then(Value::as_str);
     let pairwise = body.get("subject_type").and_then(Value::as_str) == Some("pairwise");
-    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(one.into_iter().chain(texts(listed))).len() > 1 {
+    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(one.into_iter().chain(texts(listed))).len() > 1
+    {
         issues.push(Issue::invalid(
             "Client.sector_identifier_uri",
             "required with subject_type pairwise where the redirect URIs have several hosts (OpenID Connect Core §8.1)",

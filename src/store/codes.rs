@@ -276,7 +276,10 @@ impl Tx {
         sql!(
             self.conn(),
             execute,
-            concat!(insert_code!(), "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"),
+            concat!(
+                insert_code!(),
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+            ),
             c.id,
             &c.digest,
             &c.client_id,

@@ -81,7 +81,12 @@ pub(crate) async fn sound_request(
 }
 
 /// The request that somebody signs in for; none where the client is only to be told, once they have, that it is not sound.
-pub(crate) async fn behind_login(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params) -> Result<Option<AuthorizationRequest>, Response> {
+pub(crate) async fn behind_login(
+    app: &App,
+    id: &RequestId,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Option<AuthorizationRequest>, Response> {
     match app.provider.authorization_request(params).await {
         Err(Rejected::SignInFirst(_)) => Ok(None),
         _ => sound_request(app, id, headers, params).await.map(Some),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::RequestExt;
 use axum::extract::{FromRequest, Path, Request, State};
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
@@ -25,9 +25,8 @@ impl FromRequest<App> for Metadata {
     type Rejection = Response;
 
     async fn from_request(mut request: Request, _: &App) -> Result<Self, Response> {
-        let invalid = |text: String| {
-            open_to_all(protocol_error::refused(&Refused::new(ErrorCode::InvalidClientMetadata, text)))
-        };
+        let invalid =
+            |text: String| open_to_all(protocol_error::refused(&Refused::new(ErrorCode::InvalidClientMetadata, text)));
         let Ok(headers) = request.extract_parts::<HeaderMap>().await;
         if media_type(&headers) != "application/json" {
             return Err(invalid("Content-Type must be application/json (RFC 7591 section 3.1)".into()));

@@ -52,8 +52,11 @@ async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("application/fhir+json"));
-    let claims =
-        if fhir { app.provider.userinfo_document(&token) } else { app.provider.userinfo(&token).map(serde_json::Value::Object) };
+    let claims = if fhir {
+        app.provider.userinfo_document(&token)
+    } else {
+        app.provider.userinfo(&token).map(serde_json::Value::Object)
+    };
     let response = match claims {
         Ok(claims) => Json(claims).into_response(),
         Err(why) => protocol_error::bearer_challenge(Some(&why)),

@@ -21,7 +21,18 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// What the rooms on top may use.
 const ALL: [&str; 12] = [
-    "domain", "clock", "store", "outbound", "oauth", "identity", "resources", "registration", "web", "config", "server", "cli",
+    "domain",
+    "clock",
+    "store",
+    "outbound",
+    "oauth",
+    "identity",
+    "resources",
+    "registration",
+    "web",
+    "config",
+    "server",
+    "cli",
 ];
 
 /// Other people's crates that belong to some rooms only.

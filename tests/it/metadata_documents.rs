@@ -17,20 +17,29 @@ async fn servers(database: Database) -> (Server, Elsewhere) {
 }
 
 /// Puts a document of a client at a path, and says its URL.
-fn describe(elsewhere: &Elsewhere, path: &str, change: Value) -> String {
+fn describe(elsewhere: &Elsewhere, path: &str, change: &Value) -> String {
     let url = elsewhere.url(path);
     let mut document = json!({
         "client_id": url, "client_name": "Described", "redirect_uris": [elsewhere.url("/cb")], "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"], "client_uri": elsewhere.url("/"),
     });
-    crate::support::merge(&mut document, &change);
-    elsewhere.put_with(path, 200, &[("content-type", "application/json"), ("cache-control", "max-age=600")], document.to_string())
+    crate::support::merge(&mut document, change);
+    elsewhere.put_with(
+        path,
+        200,
+        &[("content-type", "application/json"), ("cache-control", "max-age=600")],
+        document.to_string(),
+    )
 }
 
 async fn begin(server: &Server, url: &str, redirect: &str) -> Page {
     let query = [
-        ("response_type", "code"), ("client_id", url), ("redirect_uri", redirect), ("scope", "openid"),
-        ("code_challenge", CHALLENGE), ("code_challenge_method", "S256"),
+        ("response_type", "code"),
+        ("client_id", url),
+        ("redirect_uri", redirect),
+        ("scope", "openid"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
     ];
     server.authorize(&server.signed_in().await, &query).await
 }
@@ -57,7 +66,7 @@ macro_rules! described {
 
 described!(
     async fn a_url_is_a_client_and_its_host_is_shown(server, elsewhere) {
-        let url = describe(&elsewhere, "/client.json", json!({}));
+        let url = describe(&elsewhere, "/client.json", &json!({}));
         let redirect = elsewhere.url("/cb");
         let query = [
             ("response_type", "code"), ("client_id", url.as_str()), ("redirect_uri", &redirect), ("scope", "openid profile"),
@@ -98,7 +107,7 @@ described!(
 described!(
     async fn a_document_that_is_not_as_it_should_be_is_no_client(server, elsewhere) {
         let redirect = elsewhere.url("/cb");
-        let loopback = describe(&elsewhere, "/native.json", json!({"redirect_uris": ["http://127.0.0.1/cb"]}));
+        let loopback = describe(&elsewhere, "/native.json", &json!({"redirect_uris": ["http://127.0.0.1/cb"]}));
         assert!(begin(&server, &loopback, "http://127.0.0.1:41234/cb").await.is_consent());
         for (index, change) in [
             json!({"client_id": "https://other.example/client.json"}),
@@ -112,7 +121,7 @@ described!(
             json!({"scope": "admin"}),
             json!({"jwks": {"keys": [{"kty": "RSA", "d": "x"}]}}),
         ].into_iter().enumerate() {
-            let url = describe(&elsewhere, &format!("/wrong/{index}.json"), change.clone());
+            let url = describe(&elsewhere, &format!("/wrong/{index}.json"), &change);
             assert_eq!(begin(&server, &url, &redirect).await.error().as_deref(), Some("invalid_client"), "{change}");
         }
         let body = || json!({"client_id": elsewhere.url("/x.json"), "redirect_uris": [redirect]}).to_string();
@@ -128,11 +137,18 @@ described!(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_address_of_a_document_is_not_fetched() {
     let (server, elsewhere) = servers(Database::Sqlite).await;
-    let good = describe(&elsewhere, "/a/client.json", json!({}));
+    let good = describe(&elsewhere, "/a/client.json", &json!({}));
     for url in [
-        good.replace("https", "http"), good.replace("/a/", "/b/../a/"), good.replace("/a/", "/./a/"), format!("{good}#fragment"),
-        good.replace("https://", "https://user@"), good.replace("localhost", "LOCALHOST"), elsewhere.url("/"), elsewhere.url(""),
-        "https://169.254.169.254/latest".to_owned(), "https://10.0.0.1/client.json".to_owned(),
+        good.replace("https", "http"),
+        good.replace("/a/", "/b/../a/"),
+        good.replace("/a/", "/./a/"),
+        format!("{good}#fragment"),
+        good.replace("https://", "https://user@"),
+        good.replace("localhost", "LOCALHOST"),
+        elsewhere.url("/"),
+        elsewhere.url(""),
+        "https://169.254.169.254/latest".to_owned(),
+        "https://10.0.0.1/client.json".to_owned(),
     ] {
         assert!(begin(&server, &url, "https://a.example/").await.error().is_some(), "{url}");
     }
@@ -142,13 +158,15 @@ async fn what_is_no_address_of_a_document_is_not_fetched() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_says_which_hosts_are_believed() {
     let (server, elsewhere) = servers(Database::Sqlite).await;
-    let url = describe(&elsewhere, "/client.json", json!({}));
+    let url = describe(&elsewhere, "/client.json", &json!({}));
     let discovery = async |server: &Server| {
         let answer = server.http.get(server.url("/.well-known/oauth-authorization-server")).send().await.unwrap();
         read(answer).await.1["client_id_metadata_document_supported"].clone()
     };
     assert_eq!(discovery(&server).await, true);
-    for (hosts, supported, known) in [(vec!["none"], false, false), (vec!["other.example"], true, false), (vec!["localhost"], true, true)] {
+    for (hosts, supported, known) in
+        [(vec!["none"], false, false), (vec!["other.example"], true, false), (vec!["localhost"], true, true)]
+    {
         let ca = elsewhere.ca.clone();
         let hosts: Vec<String> = hosts.into_iter().map(str::to_owned).collect();
         let other = Server::start_with(Database::Sqlite, |settings| {

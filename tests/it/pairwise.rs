@@ -3,7 +3,7 @@
 use countersign::config::DatabaseUrl;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Server, both, jwt, send, issues, text};
+use crate::support::{Database, Server, both, issues, jwt, send, text};
 
 async fn client(server: &Server, id: &str, host: &str, more: Value) {
     let mut document = json!({
@@ -39,10 +39,17 @@ both!(
         client(&server, "c", "c.example", json!({})).await;
         client(&server, "plain", "p.example", json!({"subject_type": "public"})).await;
         let (a1, a2, b, c, plain) = (
-            tokens(&server, "a1").await, tokens(&server, "a2").await, tokens(&server, "b").await, tokens(&server, "c").await, tokens(&server, "plain").await,
+            tokens(&server, "a1").await,
+            tokens(&server, "a2").await,
+            tokens(&server, "b").await,
+            tokens(&server, "c").await,
+            tokens(&server, "plain").await,
         );
         let subject = sub(&a1);
-        assert_eq!((sub(&a2), sub(&b), sub(&tokens(&server, "a1").await)), (subject.clone(), subject.clone(), subject.clone()));
+        assert_eq!(
+            (sub(&a2), sub(&b), sub(&tokens(&server, "a1").await)),
+            (subject.clone(), subject.clone(), subject.clone())
+        );
         assert!(subject != sub(&c) && subject != "alice" && !subject.contains("alice") && subject.len() <= 255);
         assert_eq!(sub(&plain), "alice");
         // Wherever it is shown.
@@ -68,7 +75,10 @@ both!(
         client(&server, "a1", "a.example", json!({})).await;
         let hint = tokens(&server, "a1").await;
         let browser = server.signed_in().await;
-        let query = format!("/oauth2/logout?id_token_hint={}&post_logout_redirect_uri=https://a.example/bye", text(&hint, "id_token"));
+        let query = format!(
+            "/oauth2/logout?id_token_hint={}&post_logout_redirect_uri=https://a.example/bye",
+            text(&hint, "id_token")
+        );
         let page = browser.get(&server.url(&query)).await;
         assert_eq!(page.location.as_deref(), Some("https://a.example/bye"), "nothing to confirm: {page:?}");
     }
@@ -85,6 +95,14 @@ both!(
 #[tokio::test]
 async fn discovery_tells_both_types() {
     let server = Server::start(Database::Sqlite).await;
-    let discovery = server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap().json::<Value>().await.unwrap();
+    let discovery = server
+        .http
+        .get(server.url("/.well-known/openid-configuration"))
+        .send()
+        .await
+        .unwrap()
+        .json::<Value>()
+        .await
+        .unwrap();
     assert_eq!(discovery["subject_types_supported"], json!(["public", "pairwise"]));
 }

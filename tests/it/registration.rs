@@ -5,14 +5,14 @@ use countersign::domain::bearer::{Bearer, Kind};
 use countersign::domain::secret::Digest;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Database, Elsewhere, Server, VERIFIER, CHALLENGE, assert_refused, read, send, text};
+use crate::support::{Answer, CHALLENGE, Database, Elsewhere, Server, VERIFIER, assert_refused, read, send, text};
 
 pub(crate) const CALLBACK: &str = "https://app.example/cb";
 
 /// What most clients send.
-pub(crate) fn metadata(change: Value) -> Value {
+pub(crate) fn metadata(change: &Value) -> Value {
     let mut metadata = json!({"client_name": "An app", "redirect_uris": [CALLBACK]});
-    crate::support::merge(&mut metadata, &change);
+    crate::support::merge(&mut metadata, change);
     metadata
 }
 
@@ -33,7 +33,7 @@ impl Server {
 
     /// Registers with this, which must be accepted.
     pub(crate) async fn registered(&self, change: Value) -> Value {
-        let (status, client) = self.register(None, &metadata(change)).await;
+        let (status, client) = self.register(None, &metadata(&change)).await;
         assert_eq!(status, 201, "{client}");
         client
     }
@@ -79,7 +79,10 @@ open!(
         });
         let response = server.http.post(server.url("/oauth2/register")).json(&asked).send().await.unwrap();
         assert_eq!(response.status(), 201);
-        assert_eq!((&response.headers()["cache-control"], &response.headers()["pragma"]), (&"no-store".parse().unwrap(), &"no-cache".parse().unwrap()));
+        assert_eq!(
+            (&response.headers()["cache-control"], &response.headers()["pragma"]),
+            (&"no-store".parse().unwrap(), &"no-cache".parse().unwrap())
+        );
         let (_, client) = read(response).await;
         for (name, value) in asked.as_object().unwrap() {
             assert_eq!(client.get(name), Some(value).filter(|_| name != "vendor_extension"), "{name}");
@@ -94,7 +97,10 @@ open!(
 
         // It is an ordinary document, marked, with nothing that could be read back.
         let (_, document) = send(&server, "GET", &format!("/Client/{}", text(&client, "client_id")), ()).await;
-        assert_eq!((&document["registration"], &document["secret"], &document["name"]), (&json!("open"), &json!("********"), &json!("My App")));
+        assert_eq!(
+            (&document["registration"], &document["secret"], &document["name"]),
+            (&json!("open"), &json!("********"), &json!("My App"))
+        );
         assert!(!document.to_string().contains(text(&client, "client_secret")));
     }
 );
@@ -103,7 +109,8 @@ open!(
     async fn a_registered_client_takes_a_person_through_the_code_flow_and_refreshes(server: Server) {
         let client = server.registered(json!({"grant_types": ["authorization_code", "refresh_token"]})).await;
         let (id, secret) = (text(&client, "client_id"), text(&client, "client_secret"));
-        let query = [("response_type", "code"), ("client_id", id), ("scope", "openid email"), ("redirect_uri", CALLBACK)];
+        let query =
+            [("response_type", "code"), ("client_id", id), ("scope", "openid email"), ("redirect_uri", CALLBACK)];
         let browser = server.browser();
         let login = server.authorize(&browser, &query).await;
         let page = browser.sign_in(&login, "alice", "correct-horse-battery").await;
@@ -118,8 +125,18 @@ open!(
         assert_eq!(status, 200, "{again}");
         assert_eq!(server.userinfo(text(&again, "access_token")).await.1["email"], "alice@example.com");
         // Only the method that it registered, which is the default of RFC 7591 §2.
-        let form = [("grant_type", "refresh_token"), ("refresh_token", text(&again, "refresh_token")), ("client_id", id), ("client_secret", secret)];
-        assert_refused(&server.post_form("/oauth2/token", None, &form).await, 401, "invalid_client", "client_secret_basic");
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", text(&again, "refresh_token")),
+            ("client_id", id),
+            ("client_secret", secret),
+        ];
+        assert_refused(
+            &server.post_form("/oauth2/token", None, &form).await,
+            401,
+            "invalid_client",
+            "client_secret_basic",
+        );
     }
 );
 
@@ -128,12 +145,19 @@ open!(
         let client = server.registered(json!({"token_endpoint_auth_method": "none"})).await;
         assert_eq!((client.get("client_secret"), client.get("client_secret_expires_at")), (None, None));
         let id = text(&client, "client_id");
-        let mut query = vec![("response_type", "code"), ("client_id", id), ("scope", "openid"), ("redirect_uri", CALLBACK)];
+        let mut query =
+            vec![("response_type", "code"), ("client_id", id), ("scope", "openid"), ("redirect_uri", CALLBACK)];
         let browser = server.signed_in().await;
         assert_eq!(server.authorize(&browser, &query).await.returned().expect("error"), "invalid_request");
         query.extend([("code_challenge", CHALLENGE), ("code_challenge_method", "S256")]);
         let code = server.sign_in_and_consent(&browser, &query).await.expect("code");
-        let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK), ("client_id", id), ("code_verifier", VERIFIER)];
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", CALLBACK),
+            ("client_id", id),
+            ("code_verifier", VERIFIER),
+        ];
         let (status, tokens) = server.post_form("/oauth2/token", None, &form).await;
         assert_eq!(status, 200, "{tokens}");
         assert_eq!(tokens.get("refresh_token"), None, "its grant_types do not have refresh_token");
@@ -144,28 +168,50 @@ open!(
     // RFC 7591 §3.2.2
     async fn what_cannot_be_registered_is_refused_with_the_code_of_the_specification(server: Server) {
         for uris in [
-            json!(null), json!([]), json!(["http://app.example/cb"]), json!(["https://app.example/#fragment"]), json!(["https://*.example/"]),
-            json!(["javascript:alert(1)"]), json!(["/relative"]), json!([1]), json!("https://app.example/cb"), json!(["https://u:p@app.example/"]),
+            json!(null),
+            json!([]),
+            json!(["http://app.example/cb"]),
+            json!(["https://app.example/#fragment"]),
+            json!(["https://*.example/"]),
+            json!(["javascript:alert(1)"]),
+            json!(["/relative"]),
+            json!([1]),
+            json!("https://app.example/cb"),
+            json!(["https://u:p@app.example/"]),
         ] {
-            let answer = server.register(None, &metadata(json!({"redirect_uris": uris}))).await;
+            let answer = server.register(None, &metadata(&json!({"redirect_uris": uris}))).await;
             assert_refused(&answer, 400, "invalid_redirect_uri", "");
         }
         for change in [
-            json!({"scope": "openid admin"}), json!({"scope": ["openid"]}), json!({"grant_types": ["password"]}), json!({"grant_types": ["basic"]}),
-            json!({"grant_types": ["client_credentials"], "redirect_uris": []}), json!({"response_types": ["token"]}),
-            json!({"grant_types": ["authorization_code"], "response_types": ["id_token"]}), json!({"token_endpoint_auth_method": "tls_client_auth"}),
-            json!({"id_token_signed_response_alg": "none"}), json!({"subject_type": "secret"}), json!({"policy_uri": "javascript:alert(1)"}),
-            json!({"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}), json!({"default_max_age": "soon"}), json!({"contacts": "me"}),
-            json!({"application_type": "other"}), json!({"client_name": 7}),
+            json!({"scope": "openid admin"}),
+            json!({"scope": ["openid"]}),
+            json!({"grant_types": ["password"]}),
+            json!({"grant_types": ["basic"]}),
+            json!({"grant_types": ["client_credentials"], "redirect_uris": []}),
+            json!({"response_types": ["token"]}),
+            json!({"grant_types": ["authorization_code"], "response_types": ["id_token"]}),
+            json!({"token_endpoint_auth_method": "tls_client_auth"}),
+            json!({"id_token_signed_response_alg": "none"}),
+            json!({"subject_type": "secret"}),
+            json!({"policy_uri": "javascript:alert(1)"}),
+            json!({"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}),
+            json!({"default_max_age": "soon"}),
+            json!({"contacts": "me"}),
+            json!({"application_type": "other"}),
+            json!({"client_name": 7}),
         ] {
-            let answer = server.register(None, &metadata(change)).await;
+            let answer = server.register(None, &metadata(&change)).await;
             assert_refused(&answer, 400, "invalid_client_metadata", "");
         }
         let post = |body: &'static str, kind: &'static str| {
             server.http.post(server.url("/oauth2/register")).header("content-type", kind).body(body).send()
         };
-        for (body, kind) in [("{", "application/json"), ("[]", "application/json"), ("a=b", "application/x-www-form-urlencoded"),
-            (r#"{"redirect_uris": [], "redirect_uris": []}"#, "application/json")] {
+        for (body, kind) in [
+            ("{", "application/json"),
+            ("[]", "application/json"),
+            ("a=b", "application/x-www-form-urlencoded"),
+            (r#"{"redirect_uris": [], "redirect_uris": []}"#, "application/json"),
+        ] {
             assert_refused(&read(post(body, kind).await.unwrap()).await, 400, "invalid_client_metadata", "");
         }
     }
@@ -182,13 +228,21 @@ open!(
         let id = text(&client, "client_id");
         assert!(id != "root" && text(&client, "client_secret") != "chosen-secret");
         let (_, document) = send(&server, "GET", &format!("/Client/{id}"), ()).await;
-        for field in ["first_party", "trusted", "introspect", "active", "allowed_origins", "audience", "token_response_userinfo"] {
+        for field in
+            ["first_party", "trusted", "introspect", "active", "allowed_origins", "audience", "token_response_userinfo"]
+        {
             assert_eq!(document.get(field), None, "{field}");
         }
         assert_eq!(document["registration"], "open");
         assert_eq!(document.pointer("/auth/authorization_code/secret_required"), None);
         assert_eq!(document.pointer("/auth/authorization_code/access_token_expiration"), None);
-        let basic = server.http.get(server.url("/Client")).basic_auth(id, client["client_secret"].as_str()).send().await.unwrap();
+        let basic = server
+            .http
+            .get(server.url("/Client"))
+            .basic_auth(id, client["client_secret"].as_str())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(basic.status(), 403);
     }
 );
@@ -199,9 +253,9 @@ open!(
             let client = server.registered(json!({"redirect_uris": [uri], "token_endpoint_auth_method": "none"})).await;
             assert_eq!(client["application_type"], "native", "{uri}");
         }
-        let web = metadata(json!({"redirect_uris": ["com.example.app:/cb"], "application_type": "web"}));
+        let web = metadata(&json!({"redirect_uris": ["com.example.app:/cb"], "application_type": "web"}));
         assert_refused(&server.register(None, &web).await, 400, "invalid_redirect_uri", "application_type native");
-        let short = metadata(json!({"redirect_uris": ["myapp://cb"]}));
+        let short = metadata(&json!({"redirect_uris": ["myapp://cb"]}));
         assert_refused(&server.register(None, &short).await, 400, "invalid_redirect_uri", "without a dot");
     }
 );
@@ -216,10 +270,11 @@ open!(
         let client = server.registered(json!({"sector_identifier_uri": good, "subject_type": "pairwise"})).await;
         assert_eq!((&client["sector_identifier_uri"], &client["subject_type"]), (&json!(good), &json!("pairwise")));
         for uri in [bad, odd, elsewhere.url("/none")] {
-            let answer = server.register(None, &metadata(json!({"sector_identifier_uri": uri}))).await;
+            let answer = server.register(None, &metadata(&json!({"sector_identifier_uri": uri}))).await;
             assert_refused(&answer, 400, "invalid_client_metadata", "sector_identifier_uri");
         }
-        let several = metadata(json!({"redirect_uris": [CALLBACK, "https://other.example/cb"], "subject_type": "pairwise"}));
+        let several =
+            metadata(&json!({"redirect_uris": [CALLBACK, "https://other.example/cb"], "subject_type": "pairwise"}));
         assert_refused(&server.register(None, &several).await, 400, "invalid_client_metadata", "several hosts");
     }
 );
@@ -227,8 +282,9 @@ open!(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closed_is_the_default_and_serves_nothing() {
     let server = Server::start(Database::Sqlite).await;
-    assert_eq!(server.register(None, &metadata(json!({}))).await.0, 404);
-    let discovery = read(server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap()).await.1;
+    assert_eq!(server.register(None, &metadata(&json!({}))).await.0, 404);
+    let discovery =
+        read(server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap()).await.1;
     assert_eq!(discovery.get("registration_endpoint"), None);
 }
 
@@ -236,32 +292,58 @@ mod a_token_is_needed_where_the_mode_says_so {
     use super::*;
 
     async fn check(server: Server) {
-        let discovery = read(server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap()).await.1;
+        let discovery =
+            read(server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap()).await.1;
         assert_eq!(discovery["registration_endpoint"], format!("{}/oauth2/register", server.issuer()));
-        let bare = server.http.post(server.url("/oauth2/register")).json(&metadata(json!({}))).send().await.unwrap();
-        assert_eq!((bare.status().as_u16(), &bare.headers()["www-authenticate"]), (401, &"Bearer realm=\"countersign\"".parse().unwrap()));
-        assert_refused(&server.register(Some("cs_it_wrong"), &metadata(json!({}))).await, 401, "invalid_token", "");
+        let bare = server.http.post(server.url("/oauth2/register")).json(&metadata(&json!({}))).send().await.unwrap();
+        assert_eq!(
+            (bare.status().as_u16(), &bare.headers()["www-authenticate"]),
+            (401, &"Bearer realm=\"countersign\"".parse().unwrap())
+        );
+        assert_refused(&server.register(Some("cs_it_wrong"), &metadata(&json!({}))).await, 401, "invalid_token", "");
 
         // As often as it says, and a refused registration costs nothing.
         let token = server.initial_token(2).await;
-        assert_refused(&server.register(Some(&token), &metadata(json!({"redirect_uris": []}))).await, 400, "invalid_redirect_uri", "");
+        assert_refused(
+            &server.register(Some(&token), &metadata(&json!({"redirect_uris": []}))).await,
+            400,
+            "invalid_redirect_uri",
+            "",
+        );
         for _ in 0..2 {
-            let (status, client) = server.register(Some(&token), &metadata(json!({"grant_types": ["authorization_code", "client_credentials"]}))).await;
+            let (status, client) = server
+                .register(
+                    Some(&token),
+                    &metadata(&json!({"grant_types": ["authorization_code", "client_credentials"]})),
+                )
+                .await;
             assert_eq!(status, 201, "{client}");
             let (_, document) = send(&server, "GET", &format!("/Client/{}", text(&client, "client_id")), ()).await;
             assert_eq!(document["registration"], "token");
         }
-        assert_refused(&server.register(Some(&token), &metadata(json!({}))).await, 401, "invalid_token", "");
+        assert_refused(&server.register(Some(&token), &metadata(&json!({}))).await, 401, "invalid_token", "");
         let token = server.initial_token(2).await;
         server.wait(3_601);
-        assert_refused(&server.register(Some(&token), &metadata(json!({}))).await, 401, "invalid_token", "");
+        assert_refused(&server.register(Some(&token), &metadata(&json!({}))).await, 401, "invalid_token", "");
 
         // An administrator's token does as well; another one does not.
-        let admin = server.post_form("/oauth2/token", Some(("root", "secret")), &[("grant_type", "client_credentials"), ("scope", "admin")]).await.1;
-        assert_eq!(server.register(Some(text(&admin, "access_token")), &metadata(json!({}))).await.0, 201);
+        let admin = server
+            .post_form(
+                "/oauth2/token",
+                Some(("root", "secret")),
+                &[("grant_type", "client_credentials"), ("scope", "admin")],
+            )
+            .await
+            .1;
+        assert_eq!(server.register(Some(text(&admin, "access_token")), &metadata(&json!({}))).await.0, 201);
         server.web_app(json!({})).await;
         let other = server.client_tokens(&[]).await;
-        assert_refused(&server.register(Some(text(&other, "access_token")), &metadata(json!({}))).await, 401, "invalid_token", "");
+        assert_refused(
+            &server.register(Some(text(&other, "access_token")), &metadata(&json!({}))).await,
+            401,
+            "invalid_token",
+            "",
+        );
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -285,7 +367,7 @@ async fn one_network_registers_so_many_clients_in_an_hour() {
     for _ in 0..3 {
         server.registered(json!({})).await;
     }
-    let refused = server.http.post(server.url("/oauth2/register")).json(&metadata(json!({}))).send().await.unwrap();
+    let refused = server.http.post(server.url("/oauth2/register")).json(&metadata(&json!({}))).send().await.unwrap();
     assert_eq!(refused.status(), 429);
     let wait: i64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=1_200).contains(&wait), "{wait}");
@@ -305,24 +387,39 @@ open!(
         let wrong = browser.sign_in(&page, "alice", "wrong").await;
         let page = browser.sign_in(&wrong, "alice", "correct-horse-battery").await;
         let returned = browser.follow(page).await.returned();
-        assert_eq!((returned.uri.as_str(), returned.expect("error").as_str(), returned.get("state")), (CALLBACK, "unsupported_response_type", Some("s")));
+        assert_eq!(
+            (returned.uri.as_str(), returned.expect("error").as_str(), returned.get("state")),
+            (CALLBACK, "unsupported_response_type", Some("s"))
+        );
         assert_eq!(server.authorize(&browser, &query).await.returned().expect("error"), "unsupported_response_type");
         // Who asks for no page gets none.
-        let silent = [("response_type", "code"), ("client_id", id), ("redirect_uri", CALLBACK), ("prompt", "none"), ("scope", "openid"), ("max_age", "x")];
+        let silent = [
+            ("response_type", "code"),
+            ("client_id", id),
+            ("redirect_uri", CALLBACK),
+            ("prompt", "none"),
+            ("scope", "openid"),
+            ("max_age", "x"),
+        ];
         assert_eq!(server.authorize(&server.browser(), &silent).await.returned().expect("error"), "invalid_request");
     }
 );
 
 open!(
     async fn a_client_that_nobody_uses_goes_and_one_that_somebody_uses_stays(server: Server) {
-        let (unused, used, taken) = (server.registered(json!({})).await, server.registered(json!({})).await, server.registered(json!({})).await);
+        let (unused, used, taken) = (
+            server.registered(json!({})).await,
+            server.registered(json!({})).await,
+            server.registered(json!({})).await,
+        );
         let id = text(&used, "client_id");
         server.code_for(id).await;
         // An administrator takes one over.
         server.patch(&format!("/Client/{}", text(&taken, "client_id")), json!({"registration": null})).await;
         server.wait(2_592_000 + 4_000);
         server.instance.sweep().await.unwrap();
-        let status = async |client: &Value| send(&server, "GET", &format!("/Client/{}", text(client, "client_id")), ()).await.0;
+        let status =
+            async |client: &Value| send(&server, "GET", &format!("/Client/{}", text(client, "client_id")), ()).await.0;
         assert_eq!((status(&unused).await, status(&used).await, status(&taken).await), (410, 200, 200));
         let unused = format!("/oauth2/register/{}", text(&unused, "client_id"));
         let gone = server.http.get(server.url(&unused)).bearer_auth("cs_ra_x").send().await.unwrap();
@@ -339,8 +436,8 @@ impl Server {
 }
 
 mod software_statements {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 
     use super::*;
 
@@ -356,7 +453,8 @@ mod software_statements {
     async fn what_somebody_signed_whom_we_believe_stands_before_what_is_said() {
         let key = Ed25519KeyPair::generate().unwrap();
         let stranger = Ed25519KeyPair::generate().unwrap();
-        let jwk = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": B64.encode(key.public_key().as_ref())}]});
+        let jwk =
+            json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": B64.encode(key.public_key().as_ref())}]});
         let file = std::env::temp_dir().join(format!("countersign-{}.json", uuid::Uuid::new_v4()));
         std::fs::write(&file, jwk.to_string()).unwrap();
         let issuers = vec![("https://directory.example".to_owned(), file.clone())];
@@ -372,18 +470,32 @@ mod software_statements {
         let asked = json!({"client_name": "Said", "redirect_uris": ["https://evil.example/"], "software_statement": good, "tos_uri": "https://app.example/tos"});
         let (status, client) = server.register(None, &asked).await;
         assert_eq!(status, 201, "{client}");
-        assert_eq!((&client["client_name"], &client["redirect_uris"], &client["tos_uri"]), (&json!("Signed"), &json!([CALLBACK]), &json!("https://app.example/tos")));
+        assert_eq!(
+            (&client["client_name"], &client["redirect_uris"], &client["tos_uri"]),
+            (&json!("Signed"), &json!([CALLBACK]), &json!("https://app.example/tos"))
+        );
         assert_eq!(client["software_statement"], good, "unmodified (RFC 7591 section 3.2.1)");
         let (_, document) = send(&server, "GET", &format!("/Client/{}", text(&client, "client_id")), ()).await;
         assert_eq!(document["registration"], "statement");
 
-        let with = |statement: String| metadata(json!({"software_statement": statement}));
+        let with = |statement: String| metadata(&json!({"software_statement": statement}));
         let expired = json!({"iss": "https://directory.example", "exp": 1_000});
-        for wrong in ["x".to_owned(), statement(&stranger, &claims), statement(&key, &expired), statement(&key, &json!({})), format!("{good}x")] {
+        for wrong in [
+            "x".to_owned(),
+            statement(&stranger, &claims),
+            statement(&key, &expired),
+            statement(&key, &json!({})),
+            format!("{good}x"),
+        ] {
             assert_refused(&server.register(None, &with(wrong)).await, 400, "invalid_software_statement", "");
         }
         let other = statement(&stranger, &json!({"iss": "https://other.example"}));
-        assert_refused(&server.register(None, &with(other)).await, 400, "unapproved_software_statement", "other.example");
+        assert_refused(
+            &server.register(None, &with(other)).await,
+            400,
+            "unapproved_software_statement",
+            "other.example",
+        );
     }
 }
 

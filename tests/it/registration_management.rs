@@ -20,7 +20,9 @@ impl Server {
 /// What a client sends with an update: what it was told, without what must not be sent (§2.2).
 fn update(client: &Value) -> Value {
     let mut update = client.clone();
-    for member in ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"] {
+    for member in
+        ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"]
+    {
         update.as_object_mut().unwrap().remove(member);
     }
     update
@@ -33,7 +35,15 @@ open!(
         let first = text(&client, "registration_access_token");
         let (status, found) = server.manage("GET", &client, first, None).await;
         assert_eq!(status, 200, "{found}");
-        for member in ["client_id", "client_id_issued_at", "registration_client_uri", "redirect_uris", "client_name", "policy_uri", "grant_types"] {
+        for member in [
+            "client_id",
+            "client_id_issued_at",
+            "registration_client_uri",
+            "redirect_uris",
+            "client_name",
+            "policy_uri",
+            "grant_types",
+        ] {
             assert_eq!(found[member], client[member], "{member}");
         }
         assert_eq!(found.get("client_secret"), None, "it was shown once");
@@ -61,10 +71,17 @@ open!(
         changed["redirect_uris"] = json!(["https://app.example/new"]);
         changed.as_object_mut().unwrap().remove("policy_uri");
         changed["contacts"] = json!(null);
-        let (status, found) = server.manage("PUT", &client, text(&client, "registration_access_token"), Some(&changed)).await;
+        let (status, found) =
+            server.manage("PUT", &client, text(&client, "registration_access_token"), Some(&changed)).await;
         assert_eq!(status, 200, "{found}");
-        assert_eq!((&found["client_name"], &found["redirect_uris"]), (&json!("Another name"), &json!(["https://app.example/new"])));
-        assert_eq!((found.get("policy_uri"), found.get("contacts"), &found["default_max_age"]), (None, None, &json!(60)));
+        assert_eq!(
+            (&found["client_name"], &found["redirect_uris"]),
+            (&json!("Another name"), &json!(["https://app.example/new"]))
+        );
+        assert_eq!(
+            (found.get("policy_uri"), found.get("contacts"), &found["default_max_age"]),
+            (None, None, &json!(60))
+        );
         assert_eq!(found.get("client_secret"), None, "the secret is the one it has");
         let (_, document) = send(&server, "GET", &format!("/Client/{}", text(&client, "client_id")), ()).await;
         assert_eq!((document.get("policy_uri"), &document["registration"]), (None, &json!("open")));
@@ -79,7 +96,8 @@ open!(
         assert_eq!(server.post_form("/oauth2/introspect", basic, &[("token", "x")]).await.0, 401);
         let mut confidential = update(&found);
         confidential["token_endpoint_auth_method"] = json!("client_secret_basic");
-        let (_, found) = server.manage("PUT", &client, text(&found, "registration_access_token"), Some(&confidential)).await;
+        let (_, found) =
+            server.manage("PUT", &client, text(&found, "registration_access_token"), Some(&confidential)).await;
         assert_ne!(text(&found, "client_secret"), text(&client, "client_secret"));
     }
 );

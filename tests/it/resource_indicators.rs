@@ -8,13 +8,17 @@ const A: &str = "https://a.example/mcp";
 const B: &str = "https://b.example/";
 
 async fn code(server: &Server, resources: &[&str]) -> crate::support::Query {
-    let query: Vec<(&str, &str)> = [("scope", "openid")].into_iter().chain(resources.iter().map(|one| ("resource", *one))).collect();
+    let query: Vec<(&str, &str)> =
+        [("scope", "openid")].into_iter().chain(resources.iter().map(|one| ("resource", *one))).collect();
     let browser = server.signed_in().await;
     server.sign_in_and_consent(&browser, &request(&query)).await
 }
 
 async fn redeem(server: &Server, code: &str, resources: &[&str]) -> Answer {
-    let form: Vec<(&str, &str)> = [("grant_type", "authorization_code"), ("code", code)].into_iter().chain(resources.iter().map(|one| ("resource", *one))).collect();
+    let form: Vec<(&str, &str)> = [("grant_type", "authorization_code"), ("code", code)]
+        .into_iter()
+        .chain(resources.iter().map(|one| ("resource", *one)))
+        .collect();
     server.token(&form).await
 }
 

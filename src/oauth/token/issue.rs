@@ -13,9 +13,9 @@ use crate::domain::scope::Scope;
 use crate::domain::secret::Digest;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
+use crate::oauth::Provider;
 use crate::oauth::access_token::TYP;
 use crate::oauth::keys::ID_TOKEN_LIFE;
-use crate::oauth::Provider;
 
 /// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3): an object without null members.
 #[derive(Clone, Debug)]

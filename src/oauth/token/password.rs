@@ -39,7 +39,8 @@ impl Provider {
         let opaque = opaque_token(flow, id);
         let refreshable = flow.refresh_token.unwrap_or_else(|| scope.contains(OFFLINE_ACCESS));
         let refresh = refreshable.then(|| Bearer::generate(Kind::RefreshToken, id));
-        let audience = resource::requested(client, GRANT, params)?.unwrap_or_else(|| self.default_audience(client, GRANT));
+        let audience =
+            resource::requested(client, GRANT, params)?.unwrap_or_else(|| self.default_audience(client, GRANT));
         let id_token = scope.contains(OPENID);
         let session = Session {
             id,

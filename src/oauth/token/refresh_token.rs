@@ -59,7 +59,9 @@ impl Provider {
         };
         match self.store.rotate(rotation).await? {
             Some(mut made) => {
-                if let Some(audience) = resources.map(|resources| resources.join(" ")).filter(|one| *one != made.session.audience) {
+                if let Some(audience) =
+                    resources.map(|resources| resources.join(" ")).filter(|one| *one != made.session.audience)
+                {
                     self.store.narrow_audience(successor, &audience).await?;
                     made.session.audience = audience;
                 }
