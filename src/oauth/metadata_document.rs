@@ -82,6 +82,9 @@ impl MetadataDocuments {
 
     /// Whether a `client_id` may be the address of such a document.
     pub fn is_one(&self, client_id: &str) -> bool {
+        if !client_id.starts_with("https://") {
+            return false;
+        }
         // What the parser would write differently is no simple string, and dot segments are of that kind.
         let url = Url::parse(client_id).ok().filter(|url| url.as_str() == client_id && client_id.len() <= MAX_URL);
         url.is_some_and(|url| {
@@ -91,7 +94,7 @@ impl MetadataDocuments {
                 Hosts::Any => true,
                 Hosts::Only(hosts) => hosts.iter().any(|one| one == host),
             };
-            url.scheme() == "https" && plain && allowed && url.path() != "/"
+            plain && allowed && url.path() != "/"
         })
     }
 

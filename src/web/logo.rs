@@ -24,18 +24,26 @@ const MAX_SIDE: u32 = 4_096;
 const SIDE: u32 = 224;
 /// Memory for reading one.
 const MAX_MEMORY: u64 = 64 * 1_024 * 1_024;
+/// One transparent pixel (GIF89a).
+const EMPTY: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 /// A logo changes with its address, and is looked for anew after a day all the same.
 const CACHING: &str = "public, max-age=86400";
 
-/// The address under which a page shows the logo of a client; none where it has none.
+/// The address under which a page shows the logo of a client; none where it has none, or it was not to be had lately.
 pub(crate) fn shown(app: &App, client: &Client) -> Option<String> {
     let uri = client.document.logo_uri.as_deref()?;
     let own = uri.strip_prefix(app.provider.issuer()).is_some_and(|rest| rest.starts_with('/'));
     if own || uri.starts_with("data:image/png;base64,") {
-        return Some(uri.to_owned());
+        // A stranger does not choose what of ours a page of ours asks for.
+        return (!client.is_unverified()).then(|| uri.to_owned());
+    }
+    let version = version(uri);
+    if app.logos.missing.contains_key(&version) {
+        return None;
     }
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("client_id", &client.id).append_pair("v", &version(uri));
+    query.append_pair("client_id", &client.id).append_pair("v", &version);
     uri.starts_with("http").then(|| app.href(&format!("{PATH}?{}", query.finish())))
 }
 
@@ -57,6 +65,10 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, PageQuery(as
                 true => (StatusCode::NOT_MODIFIED, headers).into_response(),
                 false => (headers, png).into_response(),
             }
+        }
+        // The page is drawn already, and a mark of something broken says nothing to whoever looks at it.
+        Ok(None) if app.logos.missing.contains_key(v) => {
+            ([(CONTENT_TYPE, "image/gif"), (CACHE_CONTROL, "no-store")], EMPTY).into_response()
         }
         Ok(None) => nothing(),
         Err(internal) => protocol_error::internal_error(&internal),

@@ -222,8 +222,12 @@ described!(
         let page = server.authorize(&browser, &crate::support::request(&[("scope", "openid")])).await;
         let source = page.attribute("img.logo", "src").unwrap();
         for _ in 0..2 {
-            assert_eq!(server.http.get(server.url(&source)).send().await.unwrap().status(), 404);
+            let empty = server.http.get(server.url(&source)).send().await.unwrap();
+            assert_eq!(empty.headers()["content-type"], "image/gif");
+            assert!(empty.bytes().await.unwrap().len() < 50);
         }
         assert_eq!(elsewhere.hits("/logo.svg"), 1, "nor asked for again at once");
+        let page = server.authorize(&browser, &crate::support::request(&[("scope", "openid")])).await;
+        assert!(!page.has("img.logo"), "nor shown");
     }
 );
