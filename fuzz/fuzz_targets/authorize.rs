@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use countersign::domain::client::Client;
 use countersign::domain::redirect_uri::RedirectUri;
+use countersign::domain::time::Timestamp;
 use countersign::oauth::Params;
 use countersign::oauth::authorize::Rejected;
 use countersign_fuzz::{ISSUER, Server};
@@ -28,7 +29,7 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
 
 fuzz_target!(|query: &[u8]| {
     let Ok(params) = Params::from_form(query) else { return };
-    match SERVER.run(SERVER.provider.authorization_request(&params)) {
+    match SERVER.run(SERVER.provider.authorization_request(&params, Timestamp(0))) {
         Err(Rejected::Internal(error)) => panic!("{error}"),
         Err(Rejected::Page(refused)) => assert!(!refused.description.is_empty()),
         Err(Rejected::Redirect(location)) => {

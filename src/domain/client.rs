@@ -45,6 +45,16 @@ pub struct Document {
     pub token_response_userinfo: Option<bool>,
     /// `token_endpoint_auth_method` (RFC 7591 §2): where present, the only method accepted.
     pub token_endpoint_auth_method: Option<String>,
+    /// `token_endpoint_auth_signing_alg` (OIDC Registration §2): where present, the only algorithm of its assertions.
+    pub token_endpoint_auth_signing_alg: Option<String>,
+    /// Its public keys (RFC 7591 §2), as a JWK Set or, as Aidbox writes it, a list.
+    pub jwks: Option<Value>,
+    /// Where its public keys are, instead.
+    pub jwks_uri: Option<String>,
+    /// `request_object_signing_alg` (OIDC Registration §2): where present, the only algorithm of its request objects.
+    pub request_object_signing_alg: Option<String>,
+    /// Where its request objects may be (OIDC Registration §2).
+    pub request_uris: Vec<String>,
     /// `id_token_signed_response_alg` (OIDC Registration §2); RS256 where absent.
     pub id_token_signed_response_alg: Option<String>,
     /// The algorithm of JWT access tokens; RS256 where absent.
@@ -111,6 +121,7 @@ pub struct Flow {
     redirect_uri: Option<String>,
     redirect_uris: Vec<String>,
     audience: Option<OneOrMany>,
+    client_assertion_types: Vec<String>,
     token_format: Option<String>,
     /// Life of an access token in seconds; the server's default where absent.
     pub access_token_expiration: Option<i64>,
@@ -141,6 +152,9 @@ pub enum Introspect {
     Any,
 }
 
+/// The type of client assertion that is served (RFC 7523 §2.2).
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// The grants of this server that a client may be allowed (RFC 6749 §1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantType {
@@ -151,6 +165,9 @@ pub enum GrantType {
     /// RFC 6749 §4.3
     Password,
 }
+
+/// All of them.
+const GRANT_TYPES: [GrantType; 3] = [GrantType::AuthorizationCode, GrantType::ClientCredentials, GrantType::Password];
 
 impl GrantType {
     /// The name on the wire.
@@ -164,7 +181,7 @@ impl GrantType {
 
     /// The grant of this name; Aidbox's documents also say `code`.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::AuthorizationCode, Self::ClientCredentials, Self::Password]
+        GRANT_TYPES
             .into_iter()
             .find(|grant| grant.name() == name || (name == "code" && *grant == Self::AuthorizationCode))
     }
@@ -205,9 +222,26 @@ impl Client {
         Ok(Self { id: id.to_owned(), name, active, epoch, stored_secret, document })
     }
 
-    /// Whether it cannot keep a secret (RFC 6749 §2.1), which is so where it has none.
-    pub const fn is_public(&self) -> bool {
-        self.stored_secret.is_none()
+    /// Whether it cannot keep a secret (RFC 6749 §2.1), which is so where it has none, and no key of its own either.
+    pub fn is_public(&self) -> bool {
+        self.stored_secret.is_none() && !self.signs_in_with_key(Some(GrantType::AuthorizationCode))
+    }
+
+    /// Whether it authenticates with a key of its own (`private_key_jwt`, OIDC Core §9) where it asks for a grant, or anywhere.
+    /// Aidbox's documents say so for each grant, in `client_assertion_types`.
+    pub fn signs_in_with_key(&self, grant: Option<GrantType>) -> bool {
+        let lists = |grant| self.flow(grant).client_assertion_types.iter().any(|name| name == JWT_BEARER);
+        match (self.document.token_endpoint_auth_method.as_deref(), grant) {
+            (Some(method), _) => method == "private_key_jwt",
+            (None, Some(grant)) => lists(grant),
+            (None, None) => GRANT_TYPES.into_iter().any(lists),
+        }
+    }
+
+    /// The one method by which it authenticates, where its document names one.
+    pub fn auth_method(&self, grant: Option<GrantType>) -> Option<&str> {
+        let by_key = self.stored_secret.is_none() && self.signs_in_with_key(grant);
+        self.document.token_endpoint_auth_method.as_deref().or(by_key.then_some("private_key_jwt"))
     }
 
     /// Whether its document allows the grant. A document of 2018 has no `grant_types` and allows the grants of its day.

@@ -379,6 +379,21 @@ mod tests {
         assert_eq!(back.get("auth"), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_it_says_it_gets_no_right(name: String, scope: String, uri: String, grant: String) {
+            let metadata = json!({
+                "client_name": name, "scope": scope, "redirect_uris": [uri, "https://a.example/"], "grant_types": [grant, "authorization_code"],
+                "jwks": {"keys": [{"kty": name}]}, "contacts": [scope], "tos_uri": uri,
+            });
+            if let Ok(document) = document(metadata) {
+                proptest::prop_assert!(!texts(&document, "scope").any(|word| word == ADMIN));
+                proptest::prop_assert!(texts(&document, "grant_types").all(|grant| GRANTS.contains(&grant)));
+                proptest::prop_assert_eq!(to_document(&from_document(&document), false), Ok(document));
+            }
+        }
+    }
+
     #[test]
     fn where_a_client_may_return_to_depends_on_what_it_is() {
         let cases = [

@@ -7,6 +7,7 @@ pub mod bearer;
 pub mod client;
 pub mod client_metadata;
 pub mod internal;
+pub mod jwk;
 pub mod password;
 pub mod pkce;
 pub mod redirect_uri;

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use aws_lc_rs::{aead, constant_time, digest, hkdf, hmac};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroize;
 
 /// Text that must not be read back: a password, a client secret, a key.
@@ -156,6 +156,33 @@ impl SealingKey {
         let plain = self.0.open_in_place(nonce, aead::Aad::from(context), &mut buffer).ok()?;
         Some(plain.to_vec())
     }
+}
+
+/// How a sealed text begins.
+const SEALED: &str = "__sealed:";
+
+impl SealingKey {
+    /// The key of the secrets in documents that are needed in the clear.
+    pub fn for_documents(master: &MasterKey) -> Self {
+        Self::new(master, "secrets in documents")
+    }
+
+    /// A text in its stored form: sealed, and marked as such.
+    pub fn seal_text(&self, context: &str, plain: &Secret) -> Option<String> {
+        let sealed = self.seal(context, plain.expose().as_bytes())?;
+        Some(format!("{SEALED}{}", STANDARD.encode(sealed)))
+    }
+
+    /// The text of a stored form; `None` where that is none, or is of another key or context.
+    pub fn open_text(&self, context: &str, form: &str) -> Option<Secret> {
+        let sealed = STANDARD.decode(form.strip_prefix(SEALED)?).ok()?;
+        String::from_utf8(self.open(context, &sealed)?).ok().map(Secret::new)
+    }
+}
+
+/// Whether a text is the stored form of a sealed one.
+pub fn is_sealed(text: &str) -> bool {
+    text.starts_with(SEALED)
 }
 
 impl fmt::Debug for SealingKey {

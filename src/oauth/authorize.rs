@@ -33,6 +33,8 @@ pub struct AuthorizationRequest {
     pub redirect_uri: String,
     /// What it asks for.
     pub scope: Scope,
+    /// The parameters to go on with: those of the request, or of its request object.
+    pub params: Params,
     /// Prefills the login page.
     pub login_hint: Option<String>,
     /// The resources that it is for (RFC 8707).
@@ -95,7 +97,11 @@ pub enum Given {
 
 impl Provider {
     /// Reads and proves an authorization request.
-    pub async fn authorization_request(&self, params: &Params) -> Result<AuthorizationRequest, Rejected> {
+    pub async fn authorization_request(
+        &self,
+        params: &Params,
+        now: Timestamp,
+    ) -> Result<AuthorizationRequest, Rejected> {
         let page = |text: &str| Rejected::Page(Refused::invalid_request(text));
         for name in ["client_id", "redirect_uri"] {
             if params.is_repeated(name) {
@@ -109,8 +115,11 @@ impl Provider {
                 "there is no client {client_id} here; register it, or check client_id"
             )))
         })?;
+        let resolved = self.with_request_object(&client, params, now).await;
+        // Where the object is at fault, what is outside says whom to tell.
+        let params = resolved.as_deref().unwrap_or(params);
         let redirect_uri = redirect_uri(&client, params).map_err(Rejected::Page)?;
-        match read(&client, &redirect_uri, params) {
+        match resolved.as_ref().map_err(Refused::clone).and_then(|params| read(&client, &redirect_uri, params)) {
             Ok(request) => Ok(request),
             Err(refused) => {
                 let location = self.error_redirect(&redirect_uri, params.text("state"), &refused);
@@ -244,14 +253,9 @@ impl Provider {
 /// Reads the rest of the request, once it is known whom to tell what is wrong with it.
 fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<AuthorizationRequest, Refused> {
     params.refuse_repeated()?;
-    for (name, code) in [
-        ("request", ErrorCode::RequestNotSupported),
-        ("request_uri", ErrorCode::RequestUriNotSupported),
-        ("registration", ErrorCode::RegistrationNotSupported),
-    ] {
-        if params.text(name).is_some() {
-            return Err(Refused::new(code, format!("the parameter {name} is not supported")));
-        }
+    if params.text("registration").is_some() {
+        let text = "the parameter registration is not supported";
+        return Err(Refused::new(ErrorCode::RegistrationNotSupported, text));
     }
     let scope = Scope::parse(params.text("scope").unwrap_or_default()).ok_or_else(|| {
         Refused::new(ErrorCode::InvalidScope, "scope has a character that RFC 6749 section 3.3 does not allow")
@@ -289,6 +293,7 @@ fn read(client: &Arc<Client>, redirect_uri: &str, params: &Params) -> Result<Aut
         // as safe where the code is bound to a verifier, and tolerated outside OpenID Connect.
         redirect_required: params.text("redirect_uri").is_some() && openid && code_challenge.is_none(),
         scope,
+        params: params.clone(),
         login_hint: params.text("login_hint").map(str::to_owned),
         state: params.text("state").map(str::to_owned),
         code_challenge,

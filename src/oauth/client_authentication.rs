@@ -1,4 +1,5 @@
-//! How a client proves itself at the token, introspection and revocation endpoints (RFC 6749 §2.3).
+//! How a client proves itself at the token, introspection and revocation endpoints (RFC 6749 §2.3): with its secret, here, or with
+//! a signed assertion, next door in [`super::client_assertion`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,11 +8,12 @@ use std::sync::atomic::Ordering;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::params::form_decode;
-use super::{Failure, Params, Provider, Refused};
+use super::{Failure, Params, Provider, Refused, client_assertion};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
 use crate::domain::password::{self, Verified};
 use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
 use crate::identity::sign_in::network;
 
 /// What an `Authorization: Basic` header holds. RFC 6749 §2.3.1 has both halves percent-encoded; many clients send them as they
@@ -59,30 +61,36 @@ const WRONG_SECRETS: u32 = 300;
 pub struct Proven {
     /// The client.
     pub client: Arc<Client>,
-    /// Whether it did so with its secret.
-    pub with_secret: bool,
+    /// Whether it did so with its secret or its key, rather than name itself alone.
+    pub authenticated: bool,
 }
 
-struct Presented<'a> {
-    method: &'static str,
-    candidates: Vec<(&'a str, Secret)>,
+enum Presented<'a> {
+    Secret { method: &'static str, candidates: Vec<(&'a str, Secret)> },
+    Assertion(&'a str),
 }
 
 impl Provider {
     /// Finds the client that a request comes from and has it prove itself: exactly one method, and where the client has a
-    /// secret, that secret. `flow` names the grant whose document may do without (`secret_required: false`).
+    /// secret or a key, that one. `flow` names the grant whose document may do without (`secret_required: false`).
     pub async fn authenticate_client(
         &self,
         basic: Option<&Basic>,
         params: &Params,
         address: IpAddr,
         flow: Option<GrantType>,
+        now: Timestamp,
     ) -> Result<Proven, Failure> {
-        let presented = presented(basic, params)?;
+        let (method, candidates) = match presented(basic, params)? {
+            Presented::Secret { method, candidates } => (method, candidates),
+            Presented::Assertion(text) => {
+                return self.prove_by_assertion(text, params.text("client_id"), address, flow, now).await;
+            }
+        };
         let mut outcome = Err(unproven().into());
-        for (id, secret) in &presented.candidates {
+        for (id, secret) in &candidates {
             if let Some(client) = self.registry.client(id).await? {
-                outcome = self.prove(client, secret, presented.method, address, flow).await;
+                outcome = self.prove(client, secret, method, address, flow).await;
                 if outcome.is_ok() {
                     break;
                 }
@@ -103,25 +111,17 @@ impl Provider {
             return Err(unproven().into());
         }
         let offered = !secret.expose().is_empty();
-        if let Some(registered) = client.document.token_endpoint_auth_method.as_deref() {
-            let used = if offered { method } else { "none" };
-            if registered != used {
-                let text = format!(
-                    "this client is registered for token_endpoint_auth_method {registered}, but the request uses {used}"
-                );
-                return Err(Refused::invalid_client(text).into());
-            }
-        }
+        refuse_other_method(&client, if offered { method } else { "none" }, flow)?;
         let Some(stored) = &client.stored_secret else {
             return if offered {
                 Err(Refused::invalid_client("this client has no secret; leave client_secret out and use PKCE").into())
             } else {
-                Ok(Proven { client, with_secret: false })
+                Ok(Proven { client, authenticated: false })
             };
         };
         if !offered {
             return match flow {
-                Some(grant) if client.secret_is_optional(grant) => Ok(Proven { client, with_secret: false }),
+                Some(grant) if client.secret_is_optional(grant) => Ok(Proven { client, authenticated: false }),
                 _ => Err(Refused::invalid_client(
                     "this client has a secret and must use it: HTTP Basic, or client_secret in the body",
                 )
@@ -129,7 +129,7 @@ impl Provider {
             };
         }
         if self.secret_verifies(&client.id, secret, stored, address).await? {
-            Ok(Proven { client, with_secret: true })
+            Ok(Proven { client, authenticated: true })
         } else {
             tracing::warn!(event = "client_authentication_failed", client = %client.id, %address, "wrong client secret");
             Err(unproven().into())
@@ -195,8 +195,13 @@ impl Provider {
 fn presented<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Result<Presented<'a>, Refused> {
     let in_body = params.text("client_id");
     let body_secret = params.secret("client_secret");
-    if params.text("client_assertion").is_some() || params.text("client_assertion_type").is_some() {
-        return Err(Refused::invalid_client("client_assertion is not supported; use HTTP Basic or client_secret"));
+    if let Some(assertion) = client_assertion::presented(params)? {
+        return match basic.is_some() || body_secret.is_some() {
+            true => Err(Refused::invalid_request(
+                "the client authenticates twice, by client_assertion and by its secret; use one of them",
+            )),
+            false => Ok(Presented::Assertion(assertion)),
+        };
     }
     let Some(basic) = basic else {
         let id = in_body.ok_or_else(|| {
@@ -205,7 +210,7 @@ fn presented<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Result<Present
             )
         })?;
         let secret = body_secret.unwrap_or_else(|| Secret::new(""));
-        return Ok(Presented { method: "client_secret_post", candidates: vec![(id, secret)] });
+        return Ok(Presented::Secret { method: "client_secret_post", candidates: vec![(id, secret)] });
     };
     if body_secret.is_some() {
         return Err(Refused::invalid_request(
@@ -216,7 +221,17 @@ fn presented<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Result<Present
     if in_body.is_some_and(|id| candidates.iter().all(|(candidate, _)| *candidate != id)) {
         return Err(Refused::invalid_request("client_id in the body is another client than the one of HTTP Basic"));
     }
-    Ok(Presented { method: "client_secret_basic", candidates })
+    Ok(Presented::Secret { method: "client_secret_basic", candidates })
+}
+
+/// RFC 7591 §2: a method that is registered is the only one.
+pub(super) fn refuse_other_method(client: &Client, used: &str, flow: Option<GrantType>) -> Result<(), Refused> {
+    match client.auth_method(flow).filter(|registered| *registered != used) {
+        None => Ok(()),
+        Some(registered) => Err(Refused::invalid_client(format!(
+            "this client is registered for token_endpoint_auth_method {registered}, but the request uses {used}"
+        ))),
+    }
 }
 
 /// One sentence for an unknown client, a switched-off one and a wrong secret, so that it tells nobody which.

@@ -6,6 +6,7 @@ use super::Provider;
 use super::keys::ALGORITHMS;
 use super::metadata_document::Hosts;
 use crate::domain::client::GrantType;
+use crate::domain::jwk::{SECRET_ALGORITHMS, SIGNING_ALGORITHMS};
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
 use crate::domain::user::CLAIM_SCOPES;
 
@@ -20,8 +21,20 @@ pub const ENDPOINTS: [(&str, &str); 7] = [
     ("jwks_uri", "/.well-known/jwks.json"),
 ];
 
+/// Other paths of endpoints, which are the same in everything.
+pub const ALIASES: [(&str, &[&str]); 2] =
+    [("token_endpoint", &["/auth/token", "/token"]), ("introspection_endpoint", &["/auth/introspect"])];
+
 /// How a client may authenticate.
-pub(super) const CLIENT_AUTHENTICATION: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
+pub(super) const CLIENT_AUTHENTICATION: [&str; 5] =
+    ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"];
+
+/// Every path of an endpoint, the canonical one first.
+pub fn paths(endpoint: &str) -> impl Iterator<Item = &'static str> {
+    let canonical = ENDPOINTS.into_iter().filter(move |(name, _)| *name == endpoint).map(|(_, path)| path);
+    let aliases = ALIASES.into_iter().filter(move |(name, _)| *name == endpoint).flat_map(|(_, paths)| paths);
+    canonical.chain(aliases.copied())
+}
 
 impl Provider {
     /// Both discovery documents; they are the same.
@@ -37,6 +50,7 @@ impl Provider {
             .into_iter()
             .chain(CLAIM_SCOPES.iter().flat_map(|(_, claims)| claims.iter().copied()))
             .collect();
+        let assertions: Vec<&str> = SIGNING_ALGORITHMS.iter().chain(SECRET_ALGORITHMS).copied().collect();
         let mut metadata = Map::new();
         metadata.insert("issuer".into(), json!(self.issuer()));
         for (name, path) in ENDPOINTS {
@@ -52,13 +66,19 @@ impl Provider {
             "subject_types_supported": ["public", "pairwise"],
             "id_token_signing_alg_values_supported": ALGORITHMS,
             "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
-            "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION[..2],
+            "token_endpoint_auth_signing_alg_values_supported": assertions,
+            "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION[..4],
+            "introspection_endpoint_auth_signing_alg_values_supported": assertions,
             "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+            "revocation_endpoint_auth_signing_alg_values_supported": assertions,
             "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "authorization_response_iss_parameter_supported": true,
             "claims_parameter_supported": false,
-            "request_parameter_supported": false,
-            "request_uri_parameter_supported": false,
+            "request_parameter_supported": true,
+            "request_uri_parameter_supported": true,
+            "require_request_uri_registration": true,
+            // Unsigned ones are for clients that register that; whoever registers nothing may use any of these.
+            "request_object_signing_alg_values_supported": SIGNING_ALGORITHMS,
         });
         if self.rules.registration {
             metadata.insert("registration_endpoint".into(), json!(format!("{}/oauth2/register", self.issuer())));

@@ -24,10 +24,12 @@ impl Provider {
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
         params.refuse_repeated()?;
-        let Proven { client, with_secret } = self.authenticate_client(basic, params, address, None).await?;
-        if !with_secret {
+        let Proven { client, authenticated } = self.authenticate_client(basic, params, address, None, now).await?;
+        if !authenticated {
             // RFC 7662 §2.1: the endpoint must be protected; a public client has nothing to prove itself with.
-            return Err(Refused::new(ErrorCode::InvalidClient, "introspection needs a client with a secret").into());
+            return Err(
+                Refused::new(ErrorCode::InvalidClient, "introspection needs a client with a secret or a key").into()
+            );
         }
         let text = params.required("token")?;
         let answer = match self.access_token(text, now).await? {

@@ -2,7 +2,7 @@
 //!
 //! One public verb of [`Provider`] per endpoint, in the file of that name: [`authorize`], [`token`] with a file per grant,
 //! [`userinfo`], [`introspect`], [`revoke`], [`logout`], [`discovery`]. They share the client's proof of itself
-//! ([`client_authentication`]), the reading of a presented token ([`access_token`]), the signing keys ([`keys`]) and what a
+//! ([`client_authentication`], with the keys of `client_keys`), the reading of a presented token ([`access_token`]), the signing keys ([`keys`]) and what a
 //! node remembers of clients and keys ([`registry`]). HTTP is next door in [`crate::web`]; a failure is [`Refused`], with a
 //! code that a specification names, or our own fault.
 
@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::domain::internal::Internal;
-use crate::domain::secret::{MacKey, MasterKey};
+use crate::domain::secret::{MacKey, MasterKey, SealingKey};
 use crate::identity::hashing::Hashing;
 use crate::identity::login::Logins;
 use crate::identity::sign_in::SignIn;
@@ -20,9 +20,12 @@ use crate::store::Store;
 
 pub mod access_token;
 pub mod authorize;
+mod client_assertion;
 pub mod client_authentication;
+mod client_keys;
 pub mod discovery;
 pub mod introspect;
+mod jws;
 pub mod keys;
 pub mod logout;
 pub mod metadata_document;
@@ -30,12 +33,14 @@ pub mod params;
 pub mod rate;
 pub mod refused;
 pub mod registry;
+mod request_object;
 pub mod resource;
 pub mod revoke;
 pub mod subject;
 pub mod token;
 pub mod userinfo;
 
+use client_keys::ClientKeys;
 use metadata_document::MetadataDocuments;
 pub use params::Params;
 pub use refused::{ErrorCode, Failure, Refused};
@@ -70,6 +75,8 @@ pub struct Provider {
     logins: Logins,
     pub(crate) hashing: Hashing,
     outbound: Outbound,
+    client_keys: ClientKeys,
+    documents_key: Arc<SealingKey>,
     refresh_key: MacKey,
     subject_key: MacKey,
     secret_cache_key: MacKey,
@@ -102,7 +109,9 @@ impl Provider {
             registry,
             sign_in,
             hashing,
+            client_keys: ClientKeys::new(outbound.clone()),
             outbound,
+            documents_key: Arc::new(SealingKey::for_documents(master)),
             refresh_key: master.mac_key("refresh token succession"),
             subject_key: master.mac_key("pairwise subjects"),
             secret_cache_key: MacKey::ephemeral(),

@@ -146,6 +146,13 @@ impl Params {
         self
     }
 
+    /// With the values of others, which count where both have a name.
+    #[must_use]
+    pub fn overlaid(mut self, others: Self) -> Self {
+        self.values.extend(others.values);
+        self
+    }
+
     /// With another value for a name.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {

@@ -21,7 +21,7 @@ impl Provider {
         now: Timestamp,
     ) -> Result<(), Failure> {
         params.refuse_repeated()?;
-        let proven = self.authenticate_client(basic, params, address, Some(GrantType::AuthorizationCode)).await?;
+        let proven = self.authenticate_client(basic, params, address, Some(GrantType::AuthorizationCode), now).await?;
         let text = params.required("token")?;
         if let Some(bearer) = Bearer::parse(Kind::RefreshToken, text) {
             if let Some(found) = self.store.session(bearer.id()).await? {

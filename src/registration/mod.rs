@@ -17,7 +17,7 @@ use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client_metadata::{self, Wrong};
 use crate::domain::password;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, is_sealed};
 use crate::domain::time::Timestamp;
 use crate::identity::sign_in::network;
 use crate::oauth::rate::Rate;
@@ -136,7 +136,7 @@ impl Registration {
         {
             return Err(no_such_token().into());
         }
-        let secret = give_secret(&mut document, false);
+        let secret = give_secret(&mut document, None);
         let id = new_row_id();
         let token = Bearer::generate(Kind::RegistrationAccessToken, id);
         // Nothing tells whether a client that acts for itself is in use.
@@ -180,8 +180,8 @@ impl Registration {
             let same = secret
                 .as_str()
                 .zip(stored)
-                .and_then(|(text, stored)| password::verify_fast(&Secret::new(text), stored));
-            if same != Some(true) {
+                .is_some_and(|(text, stored)| self.documents.is_secret(CLIENT, id, stored, &Secret::new(text)));
+            if !same {
                 return Err(invalid("client_secret is not the one of this client; a client cannot choose its secret"));
             }
         }
@@ -198,7 +198,7 @@ impl Registration {
             ));
         }
         document.insert("registration".into(), json!(by));
-        let secret = give_secret(&mut document, stored.is_some());
+        let secret = give_secret(&mut document, stored);
         let row = self.write(Change::Put(CLIENT, id.to_owned(), Value::Object(document)), now).await?;
         let token = self.rotate(id, &presented).await?;
         tracing::info!(event = "client_registration_updated", client = %id, by);
@@ -313,17 +313,25 @@ fn may_act_for_itself(document: &Map<String, Value>) -> bool {
 }
 
 /// Gives a document the secret that its authentication method needs: the one it has, or a new one of 256 bits.
-fn give_secret(document: &mut Map<String, Value>, has_one: bool) -> Option<Secret> {
+fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>) -> Option<Secret> {
     let method = document.get("token_endpoint_auth_method").and_then(Value::as_str).unwrap_or_default();
     if !method.starts_with("client_secret_") {
         return None;
     }
-    if has_one {
+    // Of a hash no key of signatures is made.
+    if stored.is_some_and(|stored| is_sealed(stored) || method != "client_secret_jwt") {
         document.insert("secret".into(), json!(MASK));
         return None;
     }
-    let secret = Secret::generate();
-    document.insert("secret".into(), json!(password::fast_form(&secret)));
+    // RFC 7518 §3.2: as a key of signatures it is itself what is kept, and as long as the longest hash. Otherwise its hash will do.
+    let secret = match method {
+        "client_secret_jwt" => {
+            Secret::new([Secret::generate(), Secret::generate()].map(|half| half.expose().to_owned()).concat())
+        }
+        _ => Secret::generate(),
+    };
+    let kept = if method == "client_secret_jwt" { secret.expose().to_owned() } else { password::fast_form(&secret) };
+    document.insert("secret".into(), json!(kept));
     Some(secret)
 }
 

@@ -15,6 +15,15 @@ const GRANTS: &[&str] = &[
     "refresh_token",
     "urn:ietf:params:oauth:grant-type:token-exchange",
 ];
+/// How a client may authenticate (RFC 7591 §2, OpenID Connect Core §9).
+const AUTHENTICATION: &[&str] =
+    &["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"];
+/// What a client may sign its assertions and its request objects with.
+const ASSERTION: &[&str] = &[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512",
+];
+const REQUEST_OBJECT: &[&str] =
+    &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "none"];
 const SIGNING: &[&str] = &["RS256", "ES256", "EdDSA"];
 
 const FLOW: &[Field] = &[
@@ -83,11 +92,12 @@ pub const CLIENT: &[Field] = &[
     field("software_statement", Kind::Text),
     field("application_type", Kind::OneOf(&["web", "native"])),
     field("response_types", Kind::Texts),
-    field("token_endpoint_auth_method", Kind::OneOf(&["client_secret_basic", "client_secret_post", "none"])),
-    field("token_endpoint_auth_signing_alg", Kind::Text),
+    field("token_endpoint_auth_method", Kind::OneOf(AUTHENTICATION)),
+    field("token_endpoint_auth_signing_alg", Kind::OneOf(ASSERTION)),
     field("id_token_signed_response_alg", Kind::OneOf(SIGNING)),
     field("userinfo_signed_response_alg", Kind::Text),
-    field("request_object_signing_alg", Kind::Text),
+    field("request_object_signing_alg", Kind::OneOf(REQUEST_OBJECT)),
+    field("request_uris", Kind::Texts),
     field("sector_identifier_uri", Kind::Url),
     field("subject_type", Kind::OneOf(&["public", "pairwise"])),
     field("default_max_age", Kind::SecondsOrNone),

@@ -2,13 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use super::client;
 use super::fields;
 use super::is_id;
 use super::outcome::Issue;
 use super::schema::{self, Field};
-use crate::domain::client_metadata::hosts;
-use crate::domain::redirect_uri::RedirectUri;
-use crate::domain::scope::Scope;
 
 /// A type of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +58,15 @@ impl DocumentKind {
         }
     }
 
+    /// Those of them that must be kept as they are, sealed, because they are needed in the clear; all others are hashed.
+    pub fn sealed(self, body: &Map<String, Value>) -> &'static [&'static str] {
+        match self {
+            Self::Client if client::keeps_its_secret(body) => &["secret"],
+            Self::User => &["twoFactor.secretKey", "twoFactor.secret"],
+            Self::Client | Self::Grant => &[],
+        }
+    }
+
     /// Whether the document is switched on.
     pub fn is_active(self, body: &Map<String, Value>) -> bool {
         match self {
@@ -73,7 +80,7 @@ impl DocumentKind {
     pub fn problems(self, body: &Map<String, Value>, http_redirects: bool) -> Vec<Issue> {
         let mut issues = schema::problems(self.name(), self.fields(), body);
         match self {
-            Self::Client => client(body, http_redirects, &mut issues),
+            Self::Client => client::check(body, http_redirects, &mut issues),
             Self::User => user(body, &mut issues),
             Self::Grant => grant(body, &mut issues),
         }
@@ -100,45 +107,6 @@ impl DocumentKind {
                 .to_owned()
         });
         elsewhere.into_iter().chain(long).collect()
-    }
-}
-
-fn client(body: &Map<String, Value>, http_redirects: bool, issues: &mut Vec<Issue>) {
-    let mut check = |path: String, uri: &str| {
-        if let Err(why) = RedirectUri::parse(uri, http_redirects) {
-            issues.push(Issue::invalid(path, why));
-        }
-    };
-    for (flow, settings) in body.get("auth").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(uri) = settings.get("redirect_uri").and_then(Value::as_str) {
-            check(format!("Client.auth.{flow}.redirect_uri"), uri);
-        }
-        for (index, uri) in texts(settings.get("redirect_uris")).enumerate() {
-            check(format!("Client.auth.{flow}.redirect_uris[{index}]"), uri);
-        }
-    }
-    for uri in
-        body.get("redirect_uri").and_then(Value::as_str).into_iter().flat_map(|list| list.split(',')).map(str::trim)
-    {
-        check("Client.redirect_uri".into(), uri);
-    }
-    for (index, uri) in texts(body.get("post_logout_redirect_uris")).enumerate() {
-        check(format!("Client.post_logout_redirect_uris[{index}]"), uri);
-    }
-    for (index, word) in texts(body.get("scope")).enumerate() {
-        if word.is_empty() || word.contains(' ') || Scope::parse(word).is_none() {
-            issues.push(Issue::invalid(
-                format!("Client.scope[{index}]"),
-                "expected one scope word without spaces (RFC 6749 §3.3)",
-            ));
-        }
-    }
-    sector(body, issues);
-    if body.get("secret").and_then(Value::as_str) == Some("") {
-        issues.push(Issue::invalid(
-            "Client.secret",
-            "empty secrets do not exist; leave the field out for a public client",
-        ));
     }
 }
 
@@ -180,25 +148,6 @@ fn grant(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
 /// The `client_id` of a client that is described at a URL.
 fn is_document(kind: &str, id: &str) -> bool {
     kind == "Client" && id.starts_with("https://") && id.len() <= 512
-}
-
-/// Core §8.1: pairwise subjects of several hosts need a sector that holds them together.
-fn sector(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
-    let uris = body.get("auth").and_then(|auth| auth.get("authorization_code"));
-    let listed = uris.and_then(|flow| flow.get("redirect_uris"));
-    let one = uris.and_then(|flow| flow.get("redirect_uri")).and_then(Value::as_str);
-    let pairwise = body.get("subject_type").and_then(Value::as_str) == Some("pairwise");
-    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(one.into_iter().chain(texts(listed))).len() > 1
-    {
-        issues.push(Issue::invalid(
-            "Client.sector_identifier_uri",
-            "required with subject_type pairwise where the redirect URIs have several hosts (OpenID Connect Core §8.1)",
-        ));
-    }
-}
-
-fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 #[cfg(test)]

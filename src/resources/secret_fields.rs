@@ -4,13 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine, engine::general_purpose::STANDARD as B64};
 use serde_json::{Map, Value};
 
 use super::kind::DocumentKind;
 use super::outcome::{Issue, Outcome, Problem};
 use crate::domain::password::{self, Verified};
-use crate::domain::secret::{SealingKey, Secret};
+use crate::domain::secret::{SealingKey, Secret, is_sealed};
 use crate::identity::hashing::Hashing;
 
 /// What is shown in the place of a secret. Sent back, it means "as it is".
@@ -39,9 +38,6 @@ pub fn reveal_forms(body: &mut Map<String, Value>, stored: &Stored) {
     }
 }
 
-/// What is sealed rather than hashed, because it is needed in the clear.
-const SEALED: &str = "__sealed:";
-
 /// How secrets become their stored forms.
 #[derive(Clone, Debug)]
 pub struct Keeper {
@@ -52,31 +48,47 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// The stored forms of a document's secrets. A mask, and a value that the present form verifies, leave that form as it is,
-    /// so that applying a bundle twice changes nothing.
+    /// The stored forms of a document's secrets; those in `sealed` are kept as they are, sealed, because they are needed in the
+    /// clear. A mask, and a value that the present form verifies, leave that form as it is, so that applying a bundle twice changes
+    /// nothing.
     pub async fn store(
         &self,
         kind: DocumentKind,
         id: &str,
         given: Vec<(&'static str, Value)>,
+        sealed: &[&str],
         present: &Stored,
     ) -> Result<Stored, Problem> {
         let mut stored = Stored::new();
         for (path, value) in given {
             let full = || format!("{}.{path}", kind.name());
-            let Value::String(text) = value else {
-                return Err(Outcome::invalid(vec![Issue::invalid(full(), "expected text")]).into());
-            };
-            let form = match present.get(path) {
-                Some(form) if text == MASK || text == *form => form.clone(),
+            let refuse = |why: &str| Err(Problem::from(Outcome::invalid(vec![Issue::invalid(full(), why)])));
+            let Value::String(text) = value else { return refuse("expected text") };
+            let present = present.get(path);
+            let text = match present {
+                Some(form) if text == MASK => form.clone(),
                 None if text == MASK => {
-                    let why = "this is the mask of a secret, and there is none to keep; give the secret itself";
-                    return Err(Outcome::invalid(vec![Issue::invalid(full(), why)]).into());
+                    return refuse("this is the mask of a secret, and there is none to keep; give the secret itself");
                 }
-                form if path.starts_with("twoFactor") => {
-                    self.seal(&format!("{}/{id}/{path}", kind.name()), &text, form)?
+                _ => text,
+            };
+            let context = format!("{}/{id}/{path}", kind.name());
+            let opened = self.sealing.open_text(&context, &text);
+            if is_sealed(&text) && opened.is_none() {
+                return refuse(
+                    "this is sealed, but not with this server's master key, or not for this resource; give the secret itself",
+                );
+            }
+            let form = match (sealed.contains(&path), opened) {
+                (true, Some(_)) => text,
+                (false, None) if present == Some(&text) => text,
+                (true, None) if present == Some(&text) || password::stored_form(&text).is_some() => {
+                    return refuse(
+                        "only a hash of the secret is here, and what this document asks for needs the secret itself; give it anew",
+                    );
                 }
-                form => self.hash(Secret::new(text), form).await?,
+                (true, None) => self.seal(&context, &Secret::new(text), present)?,
+                (false, opened) => self.hash(opened.unwrap_or_else(|| Secret::new(text)), present).await?,
             };
             stored.insert(path.to_owned(), form);
         }
@@ -95,23 +107,12 @@ impl Keeper {
         Ok(hashed.await?)
     }
 
-    fn seal(&self, context: &str, plain: &str, present: Option<&String>) -> Result<String, Problem> {
-        if plain.starts_with(SEALED) && self.open(context, plain).is_some() {
-            return Ok(plain.to_owned());
-        }
-        if let Some(form) = present.filter(|form| self.open(context, form).as_deref() == Some(plain)) {
+    fn seal(&self, context: &str, plain: &Secret, present: Option<&String>) -> Result<String, Problem> {
+        if let Some(form) = present.filter(|form| self.sealing.open_text(context, form).as_ref() == Some(plain)) {
             return Ok(form.clone());
         }
-        let sealed = self
-            .sealing
-            .seal(context, plain.as_bytes())
-            .ok_or_else(|| Outcome::new(500, "exception", "a secret could not be sealed"))?;
-        Ok(format!("{SEALED}{}", B64.encode(sealed)))
-    }
-
-    fn open(&self, context: &str, form: &str) -> Option<String> {
-        let sealed = B64.decode(form.strip_prefix(SEALED)?).ok()?;
-        String::from_utf8(self.sealing.open(context, &sealed)?).ok()
+        let sealed = self.sealing.seal_text(context, plain);
+        sealed.ok_or_else(|| Outcome::new(500, "exception", "a secret could not be sealed").into())
     }
 }
 

@@ -236,7 +236,7 @@ impl Documents {
         let living = present.filter(|row| row.deleted_at.is_none());
         let before = living.map(stored).unwrap_or_default();
         let given = secret_fields::take(kind, &mut body);
-        let secrets = self.keeper.store(kind, &id, given, &before).await?;
+        let secrets = self.keeper.store(kind, &id, given, kind.sealed(&body), &before).await?;
 
         let body = Value::Object(body);
         let same = living.is_some_and(|row| row.body.0 == body) && secrets == before;

@@ -120,7 +120,7 @@ pub fn location(settings: &Settings) -> Location {
 
 /// The documents of a store, under the rules of the settings.
 pub fn documents(settings: &Settings, store: Store, master: &MasterKey, hashing: Hashing) -> Documents {
-    let sealing = Arc::new(SealingKey::new(master, "secrets in documents"));
+    let sealing = Arc::new(SealingKey::for_documents(master));
     let bootstrap = settings.admin_client_secret.as_ref().map(|_| settings.admin_client_id.clone());
     Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing })
 }

@@ -66,6 +66,13 @@ impl Store {
             batch,
         )?;
         removed += self.sweep_registrations(now, batch).await? + self.sweep_fetched(now, batch).await?;
+        removed += sql!(
+            self.patient_writer(),
+            execute,
+            "DELETE FROM used_jti WHERE digest IN (SELECT u.digest FROM used_jti u WHERE u.expires_at <= $1 ORDER BY u.expires_at LIMIT $2)",
+            now,
+            batch,
+        )?;
         let keys = sql!(
             self.patient_writer(),
             execute,

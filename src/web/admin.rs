@@ -55,13 +55,14 @@ async fn by_basic(app: &App, parts: &mut Parts) -> Result<Administrator, Respons
         return Err(rest::outcome(&Outcome::new(403, "forbidden", "Forbidden: the request comes from another site")));
     }
     let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(parts, app).await;
-    let proven = match app.provider.authenticate_client(Some(&basic), &Params::default(), address, None).await {
+    let now = app.clock.now();
+    let proven = match app.provider.authenticate_client(Some(&basic), &Params::default(), address, None, now).await {
         Ok(proven) => proven,
         Err(Failure::Refused(_)) => return Err(unauthorized()),
         Err(Failure::Internal(internal)) => return Err(protocol_error::internal_error(&internal)),
     };
     let client = proven.client;
-    if !(proven.with_secret && client.allows_basic() && client.may_administer()) {
+    if !(proven.authenticated && client.allows_basic() && client.may_administer()) {
         return Err(forbidden());
     }
     Ok(Administrator { name: format!("Client/{}", client.id) })

@@ -52,7 +52,7 @@ async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Para
         Err(internal) => return error_page::internal_error(app, id, &internal),
     };
     match app.provider.next_step(&request, login.as_ref(), Given::Nothing, now).await {
-        Ok(step) => draw(app, headers, params, &request, login.as_ref(), step),
+        Ok(step) => draw(app, headers, &request.params, &request, login.as_ref(), step),
         Err(internal) => error_page::internal_error(app, id, &internal),
     }
 }
@@ -64,7 +64,7 @@ pub(crate) async fn sound_request(
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<AuthorizationRequest, Response> {
-    let rejected = match app.provider.authorization_request(params).await {
+    let rejected = match app.provider.authorization_request(params, app.clock.now()).await {
         Ok(request) => return Ok(request),
         Err(rejected) => rejected,
     };
@@ -87,7 +87,7 @@ pub(crate) async fn behind_login(
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Option<AuthorizationRequest>, Response> {
-    match app.provider.authorization_request(params).await {
+    match app.provider.authorization_request(params, app.clock.now()).await {
         Err(Rejected::SignInFirst(_)) => Ok(None),
         _ => sound_request(app, id, headers, params).await.map(Some),
     }

@@ -15,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::clock::Clock;
 use crate::domain::secret::{MacKey, MasterKey};
 use crate::oauth::Provider;
+use crate::oauth::discovery::paths;
 use crate::registration::Registration;
 use crate::resources::Documents;
 
@@ -144,13 +145,13 @@ pub fn router(app: &App) -> Router {
     for authorize in ["/oauth2/authorize", "/auth/authorize", "/auth/authorize/", "/authorization"] {
         protocol = protocol.route(authorize, get(authorize::get).post(authorize::post));
     }
-    for token in ["/oauth2/token", "/auth/token", "/token"] {
+    for token in paths("token_endpoint") {
         protocol = protocol.route(token, post(token::post).options(cors::preflight));
     }
     for userinfo in ["/oauth2/userinfo", "/auth/userinfo", "/userinfo"] {
         protocol = protocol.route(userinfo, get(userinfo::get).post(userinfo::post).options(cors::preflight));
     }
-    for introspect in ["/oauth2/introspect", "/auth/introspect"] {
+    for introspect in paths("introspection_endpoint") {
         protocol = protocol.route(introspect, post(introspect::post));
     }
     for logout in ["/oauth2/logout", "/auth/logout"] {

@@ -60,7 +60,7 @@ both!(
         let mut public = inferno.clone();
         public.as_object_mut().unwrap().remove("secret_required");
         public["client_assertion_types"] = json!([assertion]);
-        let key = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "k1", "alg": "RS384", "use": "sig"});
+        let key = json!({"kty": "RSA", "n": "AQAB".repeat(86), "e": "AQAB", "kid": "k1", "alg": "RS384", "use": "sig"});
         let grant_types = json!(["authorization_code", "basic"]);
         let smart = json!({"launch_uri": "https://inferno.test/launch"});
         for (index, document) in [
@@ -110,8 +110,7 @@ both!(
                 "token_exchange": flow},
             "allowed_origins": ["https://*.example.com", "https://a.example/path?x#y"],
             "allowedIssuers": ["https://ehr.test"], "scope": ["openid", "system/*.read", "launch/patient"],
-            "jwks": [{"kid": "k", "kty": "RSA", "alg": "RS384", "e": "AQAB", "n": "AQAB", "use": "sig"}],
-            "jwks_uri": "https://a.example/jwks",
+            "jwks": [{"kid": "k", "kty": "RSA", "alg": "RS384", "e": "AQAB", "n": "AQAB".repeat(86), "use": "sig"}],
             "smart": {"launch_uri": "https://a.example/launch", "name": "n", "description": "d", "logo_url": "x",
                 "tos_url": "x", "privacy_url": "x", "organization": {"name": "n", "url": "u"}},
             "fhir-base-url": "/patient/fhir",
@@ -124,6 +123,8 @@ both!(
             "client_uri": "https://a.example", "logo_uri": "https://a.example/logo.png",
             "policy_uri": "https://a.example/policy", "tos_uri": "https://a.example/tos", "contacts": ["a@example.com"],
             "software_id": "s", "software_version": "1", "application_type": "web", "response_types": ["code"],
+            "token_endpoint_auth_signing_alg": "PS384", "request_object_signing_alg": "none",
+            "request_uris": ["https://a.example/request#hash"],
             "token_endpoint_auth_method": "client_secret_basic", "id_token_signed_response_alg": "ES256",
             "subject_type": "public", "default_max_age": 0, "require_auth_time": true, "default_acr_values": ["1"],
             "initiate_login_uri": "https://a.example/login", "post_logout_redirect_uris": ["https://a.example/bye"],
@@ -131,6 +132,10 @@ both!(
             "frontchannel_logout_uri": "https://a.example/front", "frontchannel_logout_session_required": false,
         });
         merge(&mut document, &metadata);
+        everywhere(&server, "Client", "full", &document).await;
+        // RFC 7591 §2: in one of the two places.
+        let uri = document.as_object_mut().unwrap().remove("jwks").map(|_| json!("https://a.example/jwks"));
+        document["jwks_uri"] = uri.unwrap();
         everywhere(&server, "Client", "full", &document).await;
     }
 );

@@ -78,8 +78,8 @@ both!(
             ("response_type=code&response_mode=fragment".into(), "invalid_request"),
             ("response_type=code&response_mode=form_post".into(), "invalid_request"),
             // Core §6 and §7.2.1
-            ("response_type=code&request=e30.e30.".into(), "request_not_supported"),
-            ("response_type=code&request_uri=https://app.example/r".into(), "request_uri_not_supported"),
+            ("response_type=code&request=e30.e30.".into(), "invalid_request_object"),
+            ("response_type=code&request_uri=https://app.example/r".into(), "invalid_request_uri"),
             ("response_type=code&registration=%7B%7D".into(), "registration_not_supported"),
             ("response_type=code&prompt=create".into(), "invalid_request"),
             ("response_type=code&prompt=none+login".into(), "invalid_request"),

@@ -100,6 +100,12 @@ both!(
         }
         let assertion = [FORM[0], ("client_assertion", "x"), ("client_assertion_type", "y")];
         assert_refused(&with_headers(&server, &[&right], &assertion).await, 401, "invalid_client", "not supported");
+        let assertion = [
+            FORM[0],
+            ("client_assertion", "x"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ];
+        assert_refused(&with_headers(&server, &[&right], &assertion).await, 400, "invalid_request", "twice");
     }
 );
 

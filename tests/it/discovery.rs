@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use countersign::config::AllowGrants;
 use serde_json::{Value, json};
 
-use crate::support::{Browser, CHALLENGE, Database, Server, both, jwt, request, text};
+use crate::support::{Browser, CHALLENGE, ClientKey, Database, Server, both, jwt, request, sign_with_secret, text};
 
 async fn metadata(server: &Server) -> Value {
     let response = server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap();
@@ -160,14 +160,16 @@ both!(
             server.authorize(&browser, &request(&[])).await.returned().get("iss"),
             Some(text(&metadata, "issuer"))
         );
-        for (flag, parameter) in
-            [("request_parameter_supported", "request"), ("request_uri_parameter_supported", "request_uri")]
-        {
-            assert_eq!(metadata[flag], false);
-            let error =
+        for (flag, parameter, error) in [
+            ("request_parameter_supported", "request", "invalid_request_object"),
+            ("request_uri_parameter_supported", "request_uri", "invalid_request_uri"),
+        ] {
+            assert_eq!(metadata[flag], true);
+            let refused =
                 refused(&server, &browser, &[("response_type", "code"), (parameter, "https://app.example/x")]).await;
-            assert_eq!(error, Some(format!("{parameter}_not_supported")));
+            assert_eq!(refused.as_deref(), Some(error), "it is read");
         }
+        assert_eq!(metadata["require_request_uri_registration"], true);
     }
 );
 
@@ -240,6 +242,14 @@ both!(
     async fn client_authentication_methods(server: Server) {
         server.web_app(json!({"introspect": "any"})).await;
         server.spa(json!({})).await;
+        let (key, secret) = (ClientKey::new("ES256", "k"), "x".repeat(64));
+        for (method, name, value) in
+            [("client_secret_jwt", "secret", json!(secret)), ("private_key_jwt", "jwks", key.jwks())]
+        {
+            let document =
+                json!({"token_endpoint_auth_method": method, name: value, "grant_types": ["client_credentials"]});
+            server.put(&format!("/Client/{method}"), document).await;
+        }
         let metadata = metadata(&server).await;
         for (list_name, path, extra) in [
             ("token_endpoint_auth_methods_supported", "/oauth2/token", ("grant_type", "client_credentials")),
@@ -255,11 +265,17 @@ both!(
                 "private_key_jwt",
                 "tls_client_auth",
             ] {
+                let now = server.instance.clock.now().0;
+                let claims =
+                    json!({"iss": method, "sub": method, "aud": server.issuer(), "exp": now + 60, "jti": path});
+                let jwt = match method {
+                    "client_secret_jwt" => sign_with_secret("HS256", &secret, &claims),
+                    _ => key.sign(&claims),
+                };
                 let assertion = [
                     extra,
-                    ("client_id", "web-app"),
                     ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-                    ("client_assertion", "e30.e30.e30"),
+                    ("client_assertion", jwt.as_str()),
                 ];
                 let (status, body) = match method {
                     "client_secret_basic" => server.post_form(path, Some(("web-app", "client-secret")), &[extra]).await,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use countersign::config::DatabaseUrl;
 use serde_json::{Value, json};
 
-use crate::support::{CHALLENGE, Database, Elsewhere, Page, Server, VERIFIER, read, text};
+use crate::support::{CHALLENGE, ClientKey, Database, Elsewhere, Page, Server, VERIFIER, read, text};
 
 /// A server that reaches another one on this machine, over TLS.
 async fn servers(database: Database) -> (Server, Elsewhere) {
@@ -101,6 +101,25 @@ described!(
         elsewhere.put_with("/client.json", 404, &[], "");
         assert_eq!(begin(&last, &url, &redirect).await.error().as_deref(), Some("invalid_client"));
         assert!(!last.is_active(text(&tokens, "access_token")).await);
+    }
+);
+
+described!(
+    async fn a_described_client_may_prove_itself_with_its_key(server, elsewhere) {
+        let key = ClientKey::new("ES256", "k");
+        let change = json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks()});
+        let url = describe(&elsewhere, "/client.json", &change);
+        let redirect = elsewhere.url("/cb");
+        let query = [("response_type", "code"), ("client_id", url.as_str()), ("redirect_uri", &redirect), ("scope", "openid")];
+        let code = server.sign_in_and_consent(&server.browser(), &query).await.expect("code");
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let form = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", &redirect)];
+        let without: Vec<_> = form.iter().copied().chain([("client_id", url.as_str())]).collect();
+        assert_eq!(server.post_form("/oauth2/token", None, &without).await.0, 401);
+        let assertion = key.sign(&crate::registration::assertion(&server, &url));
+        let with: Vec<_> = form.iter().copied().chain([("client_assertion_type", kind), ("client_assertion", &assertion)]).collect();
+        let (status, tokens) = server.post_form("/oauth2/token", None, &with).await;
+        assert_eq!(status, 200, "{tokens}");
     }
 );
 

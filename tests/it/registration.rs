@@ -5,7 +5,10 @@ use countersign::domain::bearer::{Bearer, Kind};
 use countersign::domain::secret::Digest;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CHALLENGE, Database, Elsewhere, Server, VERIFIER, assert_refused, read, send, text};
+use crate::support::{
+    Answer, CHALLENGE, ClientKey, Database, Elsewhere, Server, VERIFIER, assert_refused, read, send, sign_with_secret,
+    text,
+};
 
 pub(crate) const CALLBACK: &str = "https://app.example/cb";
 
@@ -279,6 +282,50 @@ open!(
     }
 );
 
+/// A client's assertion (RFC 7523 §3).
+pub(crate) fn assertion(server: &Server, id: &str) -> Value {
+    let now = server.instance.clock.now().0;
+    json!({"iss": id, "sub": id, "aud": server.issuer(), "exp": now + 60, "iat": now, "jti": uuid::Uuid::new_v4().to_string()})
+}
+
+/// The status of an introspection by a client that proves itself so.
+async fn proven(server: &Server, assertion: &str) -> u16 {
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let form = [("token", "x"), ("client_assertion_type", kind), ("client_assertion", assertion)];
+    server.post_form("/oauth2/introspect", None, &form).await.0.as_u16()
+}
+
+open!(
+    async fn a_client_registers_its_keys_or_a_secret_to_sign_with(server: Server) {
+        let key = ClientKey::new("ES256", "k");
+        let elsewhere = Elsewhere::start().await;
+        let there = elsewhere.put("/jwks", key.jwks().to_string());
+        for keys in [json!({"jwks": key.jwks()}), json!({"jwks_uri": there})] {
+            let mut change = keys.clone();
+            change["token_endpoint_auth_method"] = json!("private_key_jwt");
+            let client = server.registered(change).await;
+            assert_eq!(
+                (client.get("client_secret"), client.get("jwks"), client.get("jwks_uri")),
+                (None, keys.get("jwks"), keys.get("jwks_uri"))
+            );
+            let id = text(&client, "client_id");
+            assert_eq!(proven(&server, &key.sign(&assertion(&server, id))).await, 200);
+            assert_eq!(proven(&server, &ClientKey::new("ES256", "k").sign(&assertion(&server, id))).await, 401);
+        }
+        for alg in ["HS256", "HS512"] {
+            let change =
+                json!({"token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": alg});
+            let client = server.registered(change).await;
+            let (id, secret) = (text(&client, "client_id"), text(&client, "client_secret"));
+            assert_eq!(proven(&server, &sign_with_secret(alg, secret, &assertion(&server, id))).await, 200, "{alg}");
+        }
+        let bare = metadata(&json!({"token_endpoint_auth_method": "private_key_jwt"}));
+        assert_refused(&server.register(None, &bare).await, 400, "invalid_client_metadata", "jwks");
+        let both = metadata(&json!({"jwks": key.jwks(), "jwks_uri": "https://app.example/jwks"}));
+        assert_refused(&server.register(None, &both).await, 400, "invalid_client_metadata", "jwks");
+    }
+);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closed_is_the_default_and_serves_nothing() {
     let server = Server::start(Database::Sqlite).await;
@@ -498,6 +545,32 @@ mod software_statements {
         );
     }
 }
+
+open!(
+    // Clients that are pages register from where they are.
+    async fn scripts_of_any_page_may_register(server: Server) {
+        let url = server.url("/oauth2/register");
+        let asks = server
+            .http
+            .request(reqwest::Method::OPTIONS, &url)
+            .header("origin", "https://app.example")
+            .send()
+            .await
+            .unwrap();
+        assert!(asks.headers()["access-control-allow-headers"].to_str().unwrap().contains("content-type"));
+        for body in [metadata(&json!({})), json!({})] {
+            let answer =
+                server.http.post(&url).header("origin", "https://app.example").json(&body).send().await.unwrap();
+            assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+            assert_eq!(answer.headers().get("access-control-allow-credentials"), None);
+        }
+        let client = server.registered(json!({})).await;
+        let path = server.url(&format!("/oauth2/register/{}", text(&client, "client_id")));
+        let head =
+            server.http.head(&path).bearer_auth(text(&client, "registration_access_token")).send().await.unwrap();
+        assert_eq!(head.status(), 405, "a look must not change the token");
+    }
+);
 
 #[test]
 fn tokens_are_kept_as_digests() {

@@ -13,11 +13,13 @@ const GRANT: GrantType = GrantType::ClientCredentials;
 impl Provider {
     pub(super) async fn client_credentials(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
         let proven = self.client_for(request, GRANT).await?;
-        if !proven.with_secret {
+        if !proven.authenticated {
             // RFC 6749 §4.4: the grant is for confidential clients only.
-            return Err(
-                Refused::new(ErrorCode::UnauthorizedClient, "client_credentials needs a client with a secret").into()
-            );
+            return Err(Refused::new(
+                ErrorCode::UnauthorizedClient,
+                "client_credentials needs a client with a secret or a key",
+            )
+            .into());
         }
         let (client, now) = (&*proven.client, request.now);
         let scope = requested_scope(client, request.params.text("scope"))?;

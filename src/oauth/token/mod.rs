@@ -70,7 +70,8 @@ impl Provider {
 
     /// The client of a request, proven, for a grant that its document lists.
     async fn client_for(&self, request: &TokenRequest<'_>, grant: GrantType) -> Result<Proven, Failure> {
-        let proven = self.authenticate_client(request.basic, request.params, request.address, Some(grant)).await?;
+        let TokenRequest { basic, params, address, now } = *request;
+        let proven = self.authenticate_client(basic, params, address, Some(grant), now).await?;
         if proven.client.allows(grant) {
             return Ok(proven);
         }

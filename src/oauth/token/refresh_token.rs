@@ -22,7 +22,13 @@ use crate::store::sessions::{Found, Session};
 impl Provider {
     pub(super) async fn refresh_token(&self, request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
         let proven = self
-            .authenticate_client(request.basic, request.params, request.address, Some(GrantType::AuthorizationCode))
+            .authenticate_client(
+                request.basic,
+                request.params,
+                request.address,
+                Some(GrantType::AuthorizationCode),
+                request.now,
+            )
             .await?;
         let (client, now) = (&*proven.client, request.now);
         let presented = request.params.required("refresh_token")?;

@@ -224,7 +224,7 @@ impl Play {
             .with("response_type", "code")
             .with("client_id", &self.client(client))
             .with("scope", "profile");
-        let request = match self.provider.authorization_request(&params).await {
+        let request = match self.provider.authorization_request(&params, self.now()).await {
             Err(Rejected::Page(_)) if self.model.clients[client].off => return Ok(()),
             request => request.unwrap(),
         };

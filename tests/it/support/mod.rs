@@ -1,12 +1,14 @@
 //! A whole server for each test, on both databases, and a browser to drive it with.
 
 mod browser;
+mod client_key;
 mod elsewhere;
 mod process;
 mod server;
 mod tokens;
 
 pub(crate) use browser::{Browser, Page, Query};
+pub(crate) use client_key::{ClientKey, sign_with_secret, unsigned};
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use process::{Ended, Folder, Process, Service, within_a_second};
 pub(crate) use server::{Database, Server, issues, merge, read, request, send};

@@ -1,0 +1,154 @@
+//! Clients that prove themselves with a signed JWT (RFC 7521 §4.2, RFC 7523 §3, OpenID Connect Core §9): `private_key_jwt`, with a
+//! key of their own, and `client_secret_jwt`, with their secret as the key.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::client_authentication::{Proven, refuse_other_method};
+use super::discovery;
+use super::jws::{self, Jws};
+use super::{Failure, Params, Provider, Refused};
+use crate::domain::client::{Client, GrantType, JWT_BEARER};
+use crate::domain::jwk::{SECRET_ALGORITHMS, SIGNING_ALGORITHMS};
+use crate::domain::secret::Digest;
+use crate::domain::time::Timestamp;
+
+/// Seconds that the clocks of clients may be ahead of ours.
+const SKEW: i64 = 30;
+/// Seconds that an assertion may live; its identifier is kept for as long.
+const LONGEST: i64 = 3_600 + SKEW;
+/// Whose URLs may be the audience, besides the issuer: clients name the token endpoint (Core §9), or the one they ask.
+const AUDIENCES: [&str; 3] = ["token_endpoint", "introspection_endpoint", "revocation_endpoint"];
+
+/// The assertion of a request, if it has one.
+pub(super) fn presented(params: &Params) -> Result<Option<&str>, Refused> {
+    match (params.text("client_assertion_type"), params.text("client_assertion")) {
+        (None, None) => Ok(None),
+        (Some(JWT_BEARER), Some(assertion)) => Ok(Some(assertion)),
+        (Some(JWT_BEARER), None) => Err(Refused::invalid_client("client_assertion is missing")),
+        (None, Some(_)) => {
+            Err(Refused::invalid_client(format!("client_assertion_type is missing; it is {JWT_BEARER}")))
+        }
+        (Some(other), _) => Err(Refused::invalid_client(format!(
+            "client_assertion_type {other} is not supported; it can be {JWT_BEARER}"
+        ))),
+    }
+}
+
+impl Provider {
+    /// Has a client prove itself with an assertion. The signature comes first, so that nobody but the client learns what else is
+    /// wrong; the identifier is used up last, so that nobody but the client uses it up.
+    pub(super) async fn prove_by_assertion(
+        &self,
+        assertion: &str,
+        client_id: Option<&str>,
+        address: IpAddr,
+        flow: Option<GrantType>,
+        now: Timestamp,
+    ) -> Result<Proven, Failure> {
+        let jws = Jws::read(assertion).ok_or_else(|| Refused::invalid_client("client_assertion is no signed JWT"))?;
+        let text = |name: &str| jws.claims.get(name).and_then(serde_json::Value::as_str);
+        // RFC 7523 §3, items 1 and 2.
+        let subject = text("sub").ok_or_else(|| Refused::invalid_client("client_assertion has no sub"))?;
+        if text("iss") != Some(subject) {
+            return Err(Refused::invalid_client("iss and sub of client_assertion must both be the client_id").into());
+        }
+        // RFC 7521 §4.2
+        if client_id.is_some_and(|id| id != subject) {
+            return Err(Refused::invalid_client("client_id is another client than that of client_assertion").into());
+        }
+        let client = self.registry.client(subject).await?.filter(|client| client.active).ok_or_else(unproven)?;
+        if let Err(why) = self.is_signed_by_client(&client, &jws, flow, now).await {
+            tracing::warn!(event = "client_authentication_failed", client = %client.id, %address, why = why.description);
+            return Err(why.into());
+        }
+        let expires_at = self.check_claims(&jws, now)?;
+        let jti = text("jti")
+            .filter(|jti| (1..=256).contains(&jti.len()))
+            .ok_or_else(|| Refused::invalid_client("client_assertion has no jti of 1 to 256 characters"))?;
+        if !self.store.use_jti(digest(&client, jti).as_bytes(), expires_at).await? {
+            return Err(Refused::invalid_client("the jti of client_assertion was used before; make a new one").into());
+        }
+        Ok(Proven { client, authenticated: true })
+    }
+
+    async fn is_signed_by_client(
+        &self,
+        client: &Arc<Client>,
+        jws: &Jws<'_>,
+        flow: Option<GrantType>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let symmetric = SECRET_ALGORITHMS.contains(&jws.alg.as_str());
+        let used = if symmetric { "client_secret_jwt" } else { "private_key_jwt" };
+        refuse_other_method(client, used, flow)?;
+        // Where the document leaves the choice, it says so for keys alone.
+        if client.document.token_endpoint_auth_method.is_none() && (symmetric || !client.signs_in_with_key(None)) {
+            return Err(Refused::invalid_client(format!(
+                "this client is not registered for {used}; set token_endpoint_auth_method in its document"
+            )));
+        }
+        if let Some(alg) = client.document.token_endpoint_auth_signing_alg.as_deref().filter(|alg| *alg != jws.alg) {
+            let text = format!("this client signs its assertions with {alg} (token_endpoint_auth_signing_alg)");
+            return Err(Refused::invalid_client(text));
+        }
+        // RFC 8725 §3.11: what the client signed for another use is no assertion.
+        if jws.typ.as_deref().is_some_and(|typ| !matches!(typ, "jwt" | "client-authentication+jwt")) {
+            return Err(Refused::invalid_client("the typ of client_assertion is that of another kind of JWT"));
+        }
+        if symmetric {
+            let form = client.stored_secret.as_deref().unwrap_or_default();
+            let secret = self.documents_key.open_text(&format!("Client/{}/secret", client.id), form);
+            return match secret.is_some_and(|secret| jws.is_signed_with(&secret)) {
+                true => Ok(()),
+                false => Err(unproven()),
+            };
+        }
+        self.verify_of_client(client, jws, SIGNING_ALGORITHMS, now)
+            .await
+            .map_err(|why| Refused::invalid_client(format!("client_assertion does not verify: {why}")))
+    }
+
+    /// RFC 7523 §3, items 3 to 6. Answers when it expires.
+    fn check_claims(&self, jws: &Jws<'_>, now: Timestamp) -> Result<Timestamp, Refused> {
+        let ours = |audience: &&str| match audience.strip_prefix(self.issuer()) {
+            Some("") => true,
+            Some(path) => AUDIENCES.into_iter().flat_map(discovery::paths).any(|ours| ours == path),
+            None => false,
+        };
+        let audiences = jws::audiences(&jws.claims);
+        // One that names others besides could be used at theirs, or have come from there.
+        if audiences.is_empty() || !audiences.iter().all(ours) {
+            let text = format!("aud of client_assertion must be the issuer, {}, or the token endpoint", self.issuer());
+            return Err(Refused::invalid_client(text));
+        }
+        let time = |name: &str| {
+            let malformed = |()| Refused::invalid_client(format!("{name} of client_assertion is no number of seconds"));
+            jws::time(&jws.claims, name).map_err(malformed)
+        };
+        let expires_at = time("exp")?.ok_or_else(|| Refused::invalid_client("client_assertion has no exp"))?;
+        if expires_at <= now.0 {
+            return Err(Refused::invalid_client("client_assertion has expired; compare the clocks"));
+        }
+        if expires_at > now.plus(LONGEST).0 {
+            return Err(Refused::invalid_client("client_assertion lives longer than an hour"));
+        }
+        for name in ["nbf", "iat"] {
+            if time(name)?.is_some_and(|from| from > now.plus(SKEW).0) {
+                let text = format!("{name} of client_assertion is in the future; compare the clocks");
+                return Err(Refused::invalid_client(text));
+            }
+        }
+        Ok(Timestamp(expires_at))
+    }
+}
+
+/// The identifier, as used for this by this client: those of others are others.
+fn digest(client: &Client, jti: &str) -> Digest {
+    Digest::of(format!("client_assertion {} {} {jti}", client.id.len(), client.id).as_bytes())
+}
+
+/// The same for a client that is not there, and one whose secret it is not.
+fn unproven() -> Refused {
+    Refused::invalid_client("unknown client, or client_assertion is not signed with its key or secret")
+}

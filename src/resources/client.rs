@@ -1,0 +1,164 @@
+//! The rules of a Client document that its table of fields cannot say.
+
+use serde_json::{Map, Value};
+
+use super::outcome::Issue;
+use super::secret_fields::MASK;
+use crate::domain::client_metadata::hosts;
+use crate::domain::jwk::{KeySet, SECRET_ALGORITHMS};
+use crate::domain::password;
+use crate::domain::redirect_uri::RedirectUri;
+use crate::domain::scope::Scope;
+use crate::domain::secret::is_sealed;
+
+/// A client registers no more request URIs than this, and none is longer (OpenID Connect Core §6.2).
+const REQUEST_URIS: usize = 50;
+const REQUEST_URI: usize = 512;
+
+/// Every problem of a Client beyond its fields.
+pub(super) fn check(body: &Map<String, Value>, http_redirects: bool, issues: &mut Vec<Issue>) {
+    let mut check = |path: String, uri: &str| {
+        if let Err(why) = RedirectUri::parse(uri, http_redirects) {
+            issues.push(Issue::invalid(path, why));
+        }
+    };
+    for (flow, settings) in body.get("auth").and_then(Value::as_object).into_iter().flatten() {
+        if let Some(uri) = settings.get("redirect_uri").and_then(Value::as_str) {
+            check(format!("Client.auth.{flow}.redirect_uri"), uri);
+        }
+        for (index, uri) in texts(settings.get("redirect_uris")).enumerate() {
+            check(format!("Client.auth.{flow}.redirect_uris[{index}]"), uri);
+        }
+    }
+    for uri in
+        body.get("redirect_uri").and_then(Value::as_str).into_iter().flat_map(|list| list.split(',')).map(str::trim)
+    {
+        check("Client.redirect_uri".into(), uri);
+    }
+    for (index, uri) in texts(body.get("post_logout_redirect_uris")).enumerate() {
+        check(format!("Client.post_logout_redirect_uris[{index}]"), uri);
+    }
+    for (index, word) in texts(body.get("scope")).enumerate() {
+        if word.is_empty() || word.contains(' ') || Scope::parse(word).is_none() {
+            issues.push(Issue::invalid(
+                format!("Client.scope[{index}]"),
+                "expected one scope word without spaces (RFC 6749 §3.3)",
+            ));
+        }
+    }
+    if body.get("secret").and_then(Value::as_str) == Some("") {
+        issues.push(Issue::invalid(
+            "Client.secret",
+            "empty secrets do not exist; leave the field out for a public client",
+        ));
+    }
+    sector(body, issues);
+    keys(body, http_redirects, issues);
+    authentication(body, issues);
+    request_uris(body, http_redirects, issues);
+}
+
+/// Whether the server needs the secret itself, as the key of signatures (OpenID Connect Core §10.1).
+pub(super) fn keeps_its_secret(body: &Map<String, Value>) -> bool {
+    text(body, "token_endpoint_auth_method") == Some("client_secret_jwt")
+}
+
+/// RFC 7591 §2: keys are in the document, or where it says, not both.
+fn keys(body: &Map<String, Value>, http: bool, issues: &mut Vec<Issue>) {
+    if let Some(Err(why)) = body.get("jwks").map(KeySet::parse) {
+        issues.push(Issue::invalid("Client.jwks", why));
+    }
+    if body.contains_key("jwks") && body.contains_key("jwks_uri") {
+        issues.push(Issue::invalid("Client.jwks_uri", "is there beside jwks; give one of the two (RFC 7591 §2)"));
+    }
+    if let Some(uri) = text(body, "jwks_uri").filter(|uri| !is_fetchable(uri, http)) {
+        issues.push(Issue::invalid("Client.jwks_uri", format!("{uri} is not an https URL")));
+    }
+}
+
+/// What a method of authentication needs is there, and the algorithm is one of its own.
+fn authentication(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
+    let method = text(body, "token_endpoint_auth_method").unwrap_or_default();
+    let alg = text(body, "token_endpoint_auth_signing_alg");
+    let symmetric = alg.is_some_and(|alg| SECRET_ALGORITHMS.contains(&alg));
+    match method {
+        "private_key_jwt" if !body.contains_key("jwks") && !body.contains_key("jwks_uri") => {
+            issues.push(Issue::invalid(
+                "Client.token_endpoint_auth_method",
+                "private_key_jwt needs the client's keys: give jwks or jwks_uri",
+            ));
+        }
+        "client_secret_jwt" => issues.extend(signing_secret(text(body, "secret"), alg).err()),
+        _ => {}
+    }
+    if alg.is_some() && (method == "client_secret_jwt" && !symmetric || method == "private_key_jwt" && symmetric) {
+        let right = if symmetric { "RS256 to EdDSA" } else { "HS256, HS384 or HS512" };
+        let why = format!("{method} needs another algorithm: {right}");
+        issues.push(Issue::invalid("Client.token_endpoint_auth_signing_alg", why));
+    }
+}
+
+/// RFC 7518 §3.2: the secret is at least as long as the hash. Whether what is kept already will do is seen when it is opened.
+fn signing_secret(secret: Option<&str>, alg: Option<&str>) -> Result<(), Issue> {
+    let least = match alg {
+        Some("HS512") => 64,
+        Some("HS384") => 48,
+        _ => 32,
+    };
+    let why = match secret {
+        None => "client_secret_jwt needs a secret".to_owned(),
+        Some(hash) if password::stored_form(hash).is_some() => {
+            "client_secret_jwt needs the secret itself, and this is a hash; give the secret".to_owned()
+        }
+        Some(secret) if secret != MASK && !is_sealed(secret) && secret.len() < least => {
+            format!("client_secret_jwt needs a secret of {least} characters or more (RFC 7518 §3.2)")
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(Issue::invalid("Client.secret", why))
+}
+
+/// Core §8.1: pairwise subjects of several hosts need a sector that holds them together.
+fn sector(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
+    let uris = body.get("auth").and_then(|auth| auth.get("authorization_code"));
+    let listed = uris.and_then(|flow| flow.get("redirect_uris"));
+    let one = uris.and_then(|flow| flow.get("redirect_uri")).and_then(Value::as_str);
+    let pairwise = body.get("subject_type").and_then(Value::as_str) == Some("pairwise");
+    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(one.into_iter().chain(texts(listed))).len() > 1
+    {
+        issues.push(Issue::invalid(
+            "Client.sector_identifier_uri",
+            "required with subject_type pairwise where the redirect URIs have several hosts (OpenID Connect Core §8.1)",
+        ));
+    }
+}
+
+fn request_uris(body: &Map<String, Value>, http: bool, issues: &mut Vec<Issue>) {
+    for (index, uri) in texts(body.get("request_uris")).enumerate() {
+        let path = format!("Client.request_uris[{index}]");
+        if index == REQUEST_URIS {
+            return issues.push(Issue::invalid(path, format!("at most {REQUEST_URIS} request URIs are kept")));
+        }
+        if uri.len() > REQUEST_URI || !is_fetchable(uri, http) {
+            let why = format!("expected an https URL of at most {REQUEST_URI} characters (OpenID Connect Core §6.2)");
+            issues.push(Issue::invalid(path, why));
+        }
+    }
+}
+
+/// Whether a URL is one that the server would fetch; the address is checked when it does.
+fn is_fetchable(uri: &str, http: bool) -> bool {
+    url::Url::parse(uri).is_ok_and(|url| {
+        (url.scheme() == "https" || http && url.scheme() == "http")
+            && url.username().is_empty()
+            && url.password().is_none()
+    })
+}
+
+fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    body.get(name).and_then(Value::as_str)
+}
+
+fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
