@@ -24,7 +24,7 @@ const MAX_SIDE: u32 = 4_096;
 const SIDE: u32 = 224;
 /// Memory for reading one.
 const MAX_MEMORY: u64 = 64 * 1_024 * 1_024;
-/// One transparent pixel (GIF89a).
+/// One transparent pixel, as a GIF.
 const EMPTY: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 /// A logo changes with its address, and is looked for anew after a day all the same.
