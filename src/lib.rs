@@ -25,7 +25,7 @@
 //! | [`outbound`] | the one guarded HTTP client for everything the server fetches or posts |
 //! | [`registration`] | clients that register themselves: what they may say, who vouches for them, how they change it |
 //! | [`resources`] | the documents administrators PUT: read, checked, changed, shown; bundles |
-//! | [`web`] | HTTP and HTML: the map of URLs in [`web::router`], a file per endpoint or page |
+//! | [`web`] | HTTP and HTML: the map of URLs at the end of [`web`], a file per endpoint or page |
 //! | [`config`] | settings: one table, from which flags, environment, file and help are derived |
 //! | [`server`] | wires everything; an [`server::Instance`] holds no global state, so a process can run many |
 //! | [`cli`] | the command line |

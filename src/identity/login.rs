@@ -1,5 +1,9 @@
 //! The login session of a browser: what its cookie stands for.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
 use uuid::Uuid;
 
 use crate::clock::new_row_id;
@@ -8,7 +12,7 @@ use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::Store;
-use crate::store::sessions::Session;
+use crate::store::sessions::{Found, Session};
 
 /// A login ends after so many seconds without use (five days, Aidbox's), and in any case after thirty days.
 pub const IDLE: i64 = 432_000;
@@ -16,13 +20,17 @@ const ABSOLUTE: i64 = 2_592_000;
 /// Use is noted at most this often, in seconds.
 const NOTED_EVERY: i64 = 3_600;
 
+/// How many logins are remembered at the most, a few kB each with the user's document, and for how long after they were last used.
+const KNOWN: u64 = 4_096;
+const KNOWN_FOR: Duration = Duration::from_mins(10);
+
 /// A signed-in browser.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// The login's row.
     pub id: Uuid,
     /// The person.
-    pub user: User,
+    pub user: Arc<User>,
     /// When the person last proved who they are.
     pub auth_time: Timestamp,
 }
@@ -31,12 +39,13 @@ pub struct SignedIn {
 #[derive(Clone, Debug)]
 pub struct Logins {
     store: Store,
+    known: Cache<Uuid, Arc<Known>>,
 }
 
 impl Logins {
     /// Those of a store.
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store) -> Self {
+        Self { store, known: Cache::builder().max_capacity(KNOWN).time_to_idle(KNOWN_FOR).build() }
     }
 
     /// Starts a login for a person who has just proved who they are; the value is the cookie's.
@@ -70,42 +79,79 @@ impl Logins {
             ended_at: None,
         };
         self.store.insert_session(session).await?;
-        Ok((cookie, SignedIn { id, user: user.clone(), auth_time: now }))
+        Ok((cookie, SignedIn { id, user: Arc::new(user.clone()), auth_time: now }))
     }
 
     /// The login that a cookie stands for, if it still does.
     pub async fn find(&self, cookie: &str, now: Timestamp) -> Result<Option<SignedIn>, Internal> {
         let Some(cookie) = Bearer::parse(Kind::LoginSession, cookie) else { return Ok(None) };
+        if let Some(known) = self.known.get(&cookie.id())
+            && known.is_current(&cookie, now)
+            && self
+                .store
+                .standing(cookie.id())
+                .await?
+                .is_some_and(|standing| standing.live && standing.person_version == known.person_version)
+        {
+            return Ok(Some(known.login.clone()));
+        }
         let Some(found) = self.store.session(cookie.id()).await? else { return Ok(None) };
-        let session = found.session;
-        let genuine =
-            session.kind == "login" && session.token_digest.is_some_and(|stored| cookie.digest().matches(&stored));
-        let current = found.live
-            && session.ended_at.is_none()
-            && session.token_expires_at > now
-            && session.seen_at.plus(IDLE) > now;
-        let (Some(person), Some(user_id), Some(auth_time)) = (found.person, session.user_id, session.auth_time) else {
-            return Ok(None);
-        };
-        if !genuine || !current {
+        let stands = found.live && found.session.ended_at.is_none() && found.session.kind == "login";
+        let Some(mut known) = Known::of(found) else { return Ok(None) };
+        if !stands || !known.is_genuine(&cookie) || known.expires_at <= now || known.seen_at.plus(IDLE) <= now {
             return Ok(None);
         }
-        if session.seen_at.plus(NOTED_EVERY) < now {
-            self.store.touch_login(session.id, now).await?;
+        if known.seen_at.plus(NOTED_EVERY) < now {
+            self.store.touch_login(known.login.id, now).await?;
+            known.seen_at = now;
         }
-        let user = User {
-            id: user_id,
-            active: true,
-            epoch: session.user_epoch.unwrap_or_default(),
-            updated_at: found.person_updated_at.unwrap_or_default(),
-            body: person.0,
-        };
-        Ok(Some(SignedIn { id: session.id, user, auth_time }))
+        let login = known.login.clone();
+        self.known.insert(login.id, Arc::new(known));
+        Ok(Some(login))
     }
 
     /// Ends a login, and with it the sessions that first-party clients share with it.
     pub async fn end(&self, id: Uuid, now: Timestamp) -> Result<(), Internal> {
         self.store.end_family(id, now).await?;
         Ok(())
+    }
+}
+
+/// A login whose cookie was seen before. Whether it still stands is asked of the database each time; the rest of it need not be.
+#[derive(Debug)]
+struct Known {
+    login: SignedIn,
+    digest: Vec<u8>,
+    expires_at: Timestamp,
+    seen_at: Timestamp,
+    person_version: Option<i64>,
+}
+
+impl Known {
+    fn of(found: Found) -> Option<Self> {
+        let Found { session, person, person_updated_at, person_version, .. } = found;
+        let user = User {
+            id: session.user_id?,
+            active: true,
+            epoch: session.user_epoch.unwrap_or_default(),
+            updated_at: person_updated_at.unwrap_or_default(),
+            body: person?.0,
+        };
+        Some(Self {
+            login: SignedIn { id: session.id, user: Arc::new(user), auth_time: session.auth_time? },
+            digest: session.token_digest?,
+            expires_at: session.token_expires_at,
+            seen_at: session.seen_at,
+            person_version,
+        })
+    }
+
+    fn is_genuine(&self, cookie: &Bearer) -> bool {
+        cookie.digest().matches(&self.digest)
+    }
+
+    /// Whether nothing has to be looked at anew or noted.
+    fn is_current(&self, cookie: &Bearer, now: Timestamp) -> bool {
+        self.is_genuine(cookie) && self.expires_at > now && self.seen_at.plus(NOTED_EVERY) >= now
     }
 }

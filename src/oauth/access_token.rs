@@ -4,7 +4,9 @@
 //! session, family, login, user or client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use moka::sync::Cache;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -23,10 +25,16 @@ pub const TYP: &str = "at+jwt";
 /// A valid access token.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
-    /// `jti`: the row's id, or that of a JWT without one.
-    pub id: Uuid,
     /// The client it was issued to.
     pub client: Arc<Client>,
+    facts: Arc<Facts>,
+}
+
+/// What stays as it is while a token is valid.
+#[derive(Debug)]
+pub struct Facts {
+    /// `jti`: the row's id, or that of a JWT without one.
+    pub id: Uuid,
     /// The person it was issued for, if any.
     pub user: Option<User>,
     /// What it allows.
@@ -41,6 +49,31 @@ pub struct AccessToken {
     pub auth_time: Option<Timestamp>,
     /// Its row; a JWT of `client_credentials` has none.
     pub session: Option<Session>,
+    /// The version of the user's document.
+    person_version: Option<i64>,
+}
+
+impl std::ops::Deref for AccessToken {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+/// The facts of tokens that were presented before. Whether such a token still stands is asked of the database each time; the rest
+/// of its row and its user's document need not travel and be read again.
+#[derive(Clone, Debug)]
+pub struct Known(Cache<Uuid, Arc<Facts>>);
+
+/// How many tokens are remembered at the most, a few kB each with the user's document, and for how long after they were last presented.
+const KNOWN: u64 = 4_096;
+const KNOWN_FOR: Duration = Duration::from_mins(10);
+
+impl Default for Known {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(KNOWN).time_to_idle(KNOWN_FOR).build())
+    }
 }
 
 impl AccessToken {
@@ -56,12 +89,7 @@ impl Provider {
     /// The token behind this text, if it is a valid access token now.
     pub async fn access_token(&self, text: &str, now: Timestamp) -> Result<Option<AccessToken>, Internal> {
         if let Some(bearer) = Bearer::parse(Kind::AccessToken, text) {
-            let Some(found) = self.store.session(bearer.id()).await? else { return Ok(None) };
-            let stored = found.session.token_digest.as_deref();
-            if found.session.kind == "login" || !stored.is_some_and(|stored| bearer.digest().matches(stored)) {
-                return Ok(None);
-            }
-            return self.live(found, now).await;
+            return self.stored(bearer.id(), Some(&bearer), now).await;
         }
         if !text.contains('.') {
             return Ok(None);
@@ -72,41 +100,41 @@ impl Provider {
             return Ok(None);
         };
         // A token of client_credentials has no row: it names no sign-in (RFC 9068 §2.2.1), and lives with its client alone.
-        if !claims.contains_key("auth_time") {
-            return self.stateless(id, &claims, now).await;
-        }
-        match self.store.session(id).await? {
-            Some(found) => self.live(found, now).await,
-            None => Ok(None),
+        if claims.contains_key("auth_time") {
+            self.stored(id, None, now).await
+        } else {
+            self.stateless(id, &claims, now).await
         }
     }
 
-    async fn live(&self, found: Found, now: Timestamp) -> Result<Option<AccessToken>, Internal> {
-        let session = found.session;
-        if !found.live || session.ended_at.is_some() || session.token_expires_at <= now {
+    /// A token with a row; `bearer` is the token itself where it is opaque.
+    async fn stored(&self, id: Uuid, bearer: Option<&Bearer>, now: Timestamp) -> Result<Option<AccessToken>, Internal> {
+        if let Some(facts) = self.known_tokens.0.get(&id) {
+            if !is_its_row(&facts, bearer) || facts.expires_at <= now {
+                return Ok(None);
+            }
+            match self.store.standing(id).await? {
+                Some(standing) if standing.live && standing.person_version == facts.person_version => {
+                    return self.with_client(facts).await;
+                }
+                Some(standing) if standing.live => {}
+                _ => return Ok(None),
+            }
+        }
+        let Some(found) = self.store.session(id).await? else { return Ok(None) };
+        let live = found.live && found.session.ended_at.is_none() && found.session.kind != "login";
+        let facts = Arc::new(Facts::of(found));
+        if !live || !is_its_row(&facts, bearer) || facts.expires_at <= now {
             return Ok(None);
         }
-        let Some(client) = self.client_of(session.client_id.as_deref(), session.client_epoch).await? else {
-            return Ok(None);
-        };
-        let user = found.person.zip(session.user_id.clone()).map(|(body, id)| User {
-            id,
-            active: true,
-            epoch: session.user_epoch.unwrap_or_default(),
-            updated_at: found.person_updated_at.unwrap_or_default(),
-            body: body.0,
-        });
-        Ok(Some(AccessToken {
-            id: session.id,
-            client,
-            user,
-            scope: Scope::from_words(session.scope.split(' ').filter(|word| !word.is_empty())),
-            audience: session.audience.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect(),
-            issued_at: session.created_at,
-            expires_at: session.token_expires_at,
-            auth_time: session.auth_time,
-            session: Some(session),
-        }))
+        self.known_tokens.0.insert(id, Arc::clone(&facts));
+        self.with_client(facts).await
+    }
+
+    async fn with_client(&self, facts: Arc<Facts>) -> Result<Option<AccessToken>, Internal> {
+        let Some(session) = &facts.session else { return Ok(None) };
+        let client = self.client_of(session.client_id.as_deref(), session.client_epoch).await?;
+        Ok(client.map(|client| AccessToken { client, facts }))
     }
 
     async fn stateless(
@@ -126,9 +154,8 @@ impl Provider {
         }
         let epoch = claims.get("cep").and_then(Value::as_i64);
         let Some(client) = self.client_of(Some(client_id), epoch).await? else { return Ok(None) };
-        Ok(Some(AccessToken {
+        let facts = Facts {
             id,
-            client,
             user: None,
             scope: Scope::from_words(text("scope").unwrap_or_default().split(' ').filter(|word| !word.is_empty())),
             audience: audience(claims.get("aud")),
@@ -136,7 +163,9 @@ impl Provider {
             expires_at,
             auth_time: None,
             session: None,
-        }))
+            person_version: None,
+        };
+        Ok(Some(AccessToken { client, facts: Arc::new(facts) }))
     }
 
     /// The client, if it is still the one that a token was issued to and switched on.
@@ -149,6 +178,36 @@ impl Provider {
         let client = self.registry.client(id).await?;
         Ok(client.filter(|client| client.active && Some(client.epoch) == epoch))
     }
+}
+
+impl Facts {
+    fn of(found: Found) -> Self {
+        let Found { session, person, person_updated_at, person_version, .. } = found;
+        let user = person.zip(session.user_id.clone()).map(|(body, id)| User {
+            id,
+            active: true,
+            epoch: session.user_epoch.unwrap_or_default(),
+            updated_at: person_updated_at.unwrap_or_default(),
+            body: body.0,
+        });
+        Self {
+            id: session.id,
+            user,
+            scope: Scope::from_words(session.scope.split(' ').filter(|word| !word.is_empty())),
+            audience: session.audience.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+            issued_at: session.created_at,
+            expires_at: session.token_expires_at,
+            auth_time: session.auth_time,
+            session: Some(session),
+            person_version,
+        }
+    }
+}
+
+/// Whether the row is that of an opaque token; of a JWT its signature says so.
+fn is_its_row(facts: &Facts, bearer: Option<&Bearer>) -> bool {
+    let stored = facts.session.as_ref().and_then(|session| session.token_digest.as_deref());
+    bearer.is_none_or(|bearer| stored.is_some_and(|stored| bearer.digest().matches(stored)))
 }
 
 fn audience(claim: Option<&Value>) -> Vec<String> {

@@ -1,9 +1,10 @@
 //! Token introspection (RFC 7662): what a resource server may learn of a token.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
 
 use super::access_token::AccessToken;
 use super::client_authentication::{Basic, Proven};
@@ -13,16 +14,49 @@ use crate::domain::client::{Client, Introspect, SubjectType};
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 
+/// What may be told of a token (RFC 7662 §2.2).
+#[derive(Serialize)]
+struct Description<'a> {
+    active: bool,
+    iss: &'a str,
+    client_id: &'a str,
+    token_type: &'static str,
+    scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<OneOrMany<'a>>,
+    iat: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OneOrMany<'a> {
+    One(&'a str),
+    Many(&'a [String]),
+}
+
+/// What everybody may know of a token that is not there for them.
+const INACTIVE: &str = r#"{"active":false}"#;
+
 impl Provider {
     /// Answers `POST /oauth2/introspect`. Whatever the caller may not see is `{"active": false}`, like what does not exist
-    /// (RFC 7662 §2.2).
+    /// (RFC 7662 §2.2). The answer is JSON.
     pub async fn introspect(
         &self,
         basic: Option<&Basic>,
         params: &Params,
         address: IpAddr,
         now: Timestamp,
-    ) -> Result<Map<String, Value>, Failure> {
+    ) -> Result<String, Failure> {
         params.refuse_repeated()?;
         let Proven { client, authenticated } = self.authenticate_client(basic, params, address, None, now).await?;
         if !authenticated {
@@ -33,43 +67,39 @@ impl Provider {
         }
         let text = params.required("token")?;
         let answer = match self.access_token(text, now).await? {
-            Some(token) => may_see(&client, &token).then(|| self.describe(&token)),
+            Some(token) if may_see(&client, &token) => Some(self.describe(&token)?),
+            Some(_) => None,
             None => self.describe_refresh(&client, text, now).await?,
         };
-        Ok(answer.unwrap_or_else(|| Map::from_iter([("active".to_owned(), json!(false))])))
+        Ok(answer.unwrap_or_else(|| INACTIVE.to_owned()))
     }
 
-    fn describe(&self, token: &AccessToken) -> Map<String, Value> {
-        let mut answer = Map::new();
-        let mut put = |name: &str, value: Value| drop(answer.insert(name.to_owned(), value));
-        put("active", json!(true));
-        put("iss", json!(self.issuer()));
-        put("client_id", json!(token.client.id));
-        put("token_type", json!("Bearer"));
-        put("scope", json!(token.scope.to_string()));
+    fn describe(&self, token: &AccessToken) -> Result<String, Internal> {
         // Whoever asks sees the subject that the token's client sees, as in a JWT; and no name beside one that tells nobody who it is.
-        let sub = token.user.as_ref().map(|user| self.subject(&token.client, &user.id));
-        put("sub", json!(sub.unwrap_or(Cow::Borrowed(&token.client.id))));
-        if let Some(user) = token.user.as_ref().filter(|_| token.client.document.subject_type == SubjectType::Public) {
-            put("username", user.body.get("userName").cloned().unwrap_or_else(|| json!(user.id)));
-        }
-        put("aud", if let [one] = token.audience.as_slice() { json!(one) } else { json!(token.audience) });
-        put("iat", json!(token.issued_at.0));
-        put("exp", json!(token.expires_at.0));
-        put("jti", json!(token.id.to_string()));
-        if let Some(auth_time) = token.auth_time {
-            put("auth_time", json!(auth_time.0));
-        }
-        answer
+        let user = token.user.as_ref();
+        let sub = user.map(|user| self.subject(&token.client, &user.id));
+        let named = user.filter(|_| token.client.document.subject_type == SubjectType::Public);
+        Ok(serde_json::to_string(&Description {
+            active: true,
+            iss: self.issuer(),
+            client_id: &token.client.id,
+            token_type: "Bearer",
+            scope: &token.scope.to_string(),
+            sub: Some(sub.as_deref().unwrap_or(&token.client.id)),
+            username: named.map(|user| user.body.get("userName").and_then(Value::as_str).unwrap_or(&user.id)),
+            aud: Some(match token.audience.as_slice() {
+                [one] => OneOrMany::One(one),
+                many => OneOrMany::Many(many),
+            }),
+            iat: token.issued_at,
+            exp: Some(token.expires_at),
+            jti: Some(token.id),
+            auth_time: token.auth_time,
+        })?)
     }
 
     /// A client may look into its own refresh tokens.
-    async fn describe_refresh(
-        &self,
-        client: &Client,
-        text: &str,
-        now: Timestamp,
-    ) -> Result<Option<Map<String, Value>>, Internal> {
+    async fn describe_refresh(&self, client: &Client, text: &str, now: Timestamp) -> Result<Option<String>, Internal> {
         let Some(bearer) = Bearer::parse(Kind::RefreshToken, text) else { return Ok(None) };
         let Some(found) = self.store.session(bearer.id()).await? else { return Ok(None) };
         let session = found.session;
@@ -80,19 +110,24 @@ impl Provider {
         if !(genuine && current && (own || client.document.introspect == Introspect::Any)) {
             return Ok(None);
         }
-        let of = self.client_of(session.client_id.as_deref(), session.client_epoch).await?;
-        let Some(of) = of else { return Ok(None) };
-        let mut answer = Map::from_iter([
-            ("active".to_owned(), json!(true)),
-            ("iss".to_owned(), json!(self.issuer())),
-            ("client_id".to_owned(), json!(session.client_id)),
-            ("token_type".to_owned(), json!("refresh_token")),
-            ("scope".to_owned(), json!(session.granted_scope)),
-            ("iat".to_owned(), json!(session.created_at.0)),
-        ]);
-        answer.extend(session.user_id.map(|id| ("sub".to_owned(), json!(self.subject(&of, &id)))));
-        answer.extend(session.refresh_expires_at.map(|at| ("exp".to_owned(), json!(at.0))));
-        Ok(Some(answer))
+        let Some(client) = self.client_of(session.client_id.as_deref(), session.client_epoch).await? else {
+            return Ok(None);
+        };
+        let sub = session.user_id.as_deref().map(|id| self.subject(&client, id));
+        Ok(Some(serde_json::to_string(&Description {
+            active: true,
+            iss: self.issuer(),
+            client_id: &client.id,
+            token_type: "refresh_token",
+            scope: &session.granted_scope,
+            sub: sub.as_deref(),
+            username: None,
+            aud: None,
+            iat: session.created_at,
+            exp: session.refresh_expires_at,
+            jti: None,
+            auth_time: None,
+        })?))
     }
 }
 

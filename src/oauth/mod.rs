@@ -82,6 +82,7 @@ pub struct Provider {
     secret_cache_key: MacKey,
     verified_secrets: moka::future::Cache<[u8; 32], ()>,
     wrong_secrets: moka::sync::Cache<[u8; 32], Arc<AtomicU32>>,
+    known_tokens: access_token::Known,
 }
 
 /// How many verified client secrets are remembered at the most.
@@ -115,6 +116,7 @@ impl Provider {
             refresh_key: master.mac_key("refresh token succession"),
             subject_key: master.mac_key("pairwise subjects"),
             secret_cache_key: MacKey::ephemeral(),
+            known_tokens: access_token::Known::default(),
             verified_secrets: moka::future::Cache::new(VERIFIED_SECRETS),
             wrong_secrets: moka::sync::Cache::builder()
                 .max_capacity(VERIFIED_SECRETS)

@@ -7,7 +7,7 @@ use super::{Documents, Mount, Outcome, Problem, render};
 use crate::domain::time::Timestamp;
 use crate::store::sessions::Found;
 
-pub use crate::store::sessions::SessionFilter;
+pub use crate::store::session_search::SessionFilter;
 
 impl Documents {
     /// A page (rows on a page, its number from 1) of sessions, newest first, and how many there are.

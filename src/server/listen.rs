@@ -1,13 +1,14 @@
 //! Connections, driven with limits of our own: deadlines for whoever is slow, bounds on what one may hold, and an orderly end.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -19,10 +20,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tower::ServiceExt;
 
 use crate::config::Tls;
-use crate::web::Peer;
+use crate::web::{Peer, Site};
 
 /// A client has so long to make its first request, to send its headers, to finish its TLS handshake, or to take what we send.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,7 +74,7 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    router: Router,
+    site: Site,
     mut stopped: watch::Receiver<bool>,
     grace: Duration,
 ) {
@@ -109,7 +109,7 @@ pub(super) async fn serve(
             refuse(stream, tls.is_some());
             continue;
         };
-        let connection = Connection { builder: Arc::clone(&builder), router: router.clone(), peer };
+        let connection = Connection { builder: Arc::clone(&builder), site: site.clone(), peer };
         let (tls, watcher) = (tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _permit = permit;
@@ -157,7 +157,7 @@ pub(super) async fn told(stopped: &mut watch::Receiver<bool>) {
 
 struct Connection {
     builder: Arc<Builder<TokioExecutor>>,
-    router: Router,
+    site: Site,
     peer: SocketAddr,
 }
 
@@ -175,15 +175,14 @@ impl Connection {
         stream: S,
         watcher: hyper_util::server::graceful::Watcher,
     ) {
-        let (router, peer) = (self.router, Peer(self.peer.ip()));
+        let (site, peer) = (self.site, Peer(self.peer.ip()));
         let first = Arc::new(Notify::new());
         let asked = Arc::clone(&first);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             asked.notify_one();
-            let router = router.clone();
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            router.oneshot(request)
+            site.clone().answer(request).map(Ok::<_, Infallible>)
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(watcher.watch(connection.into_owned()));

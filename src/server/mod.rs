@@ -162,7 +162,7 @@ impl Instance {
 
         let (stop, stopped) = watch::channel(false);
         let serving =
-            tokio::spawn(listen::serve(listener, tls, web::router(&app), stopped.clone(), settings.shutdown_grace));
+            tokio::spawn(listen::serve(listener, tls, web::Site::new(app), stopped.clone(), settings.shutdown_grace));
         let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped));
         Ok(Self { address, issuer: issuer.as_str().to_owned(), clock, store, demo, stop, serving, sweeping })
     }

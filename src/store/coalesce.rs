@@ -5,25 +5,29 @@
 
 use std::fmt;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::{Error, Result, is_passing, was_rolled_back};
+use crate::clock::monotonic_millis;
 
 /// No more requests than this share a statement.
 const BATCH: usize = 256;
 /// No more than this wait in a queue; the next ones are told to come back.
 const WAITING: usize = 4_096;
-/// Nobody waits longer, also not for the batches before his own.
-const ANSWER: Duration = Duration::from_millis(1_700);
+/// Whoever has waited longer for the batches before his own, in milliseconds, is told so rather than asked for: with [`PATIENCE`] it
+/// stays below two seconds.
+const LATE: u64 = if cfg!(test) { 70 } else { 700 };
 /// How often a batch is tried again that the database rolled back because of another one.
 const TRIES: usize = 3;
-/// A batch takes no longer: a connection that has died without a word, or a row that somebody holds, must not keep everybody
-/// behind it waiting for ever.
-const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
+/// A batch takes no longer, its tries included: a connection that has died without a word, or a row that somebody holds, must not keep
+/// everybody behind it waiting for ever.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 1_100 });
 
 /// A queue of requests of one kind. Clones share it.
 pub(super) struct Queue<Q, A>(mpsc::Sender<Waiting<Q, A>>);
@@ -31,6 +35,7 @@ pub(super) struct Queue<Q, A>(mpsc::Sender<Waiting<Q, A>>);
 struct Waiting<Q, A> {
     question: Q,
     answer: oneshot::Sender<Result<A>>,
+    since: u64,
 }
 
 impl<Q, A> Clone for Queue<Q, A> {
@@ -59,8 +64,9 @@ impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Queue<Q, A> {
     /// Waits for the answer to one question. Without one in time nobody knows whether what was asked for has happened or will.
     pub(super) async fn ask(&self, question: Q) -> Result<A> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Waiting { question, answer }).map_err(|_| Error::PoolTimedOut)?;
-        timeout(ANSWER, answered).await.map_err(|_| Error::PoolTimedOut)?.map_err(|_| Error::WorkerCrashed)?
+        let waiting = Waiting { question, answer, since: monotonic_millis() };
+        self.0.try_send(waiting).map_err(|_| Error::PoolTimedOut)?;
+        answered.await.map_err(|_| Error::WorkerCrashed)?
     }
 }
 
@@ -72,51 +78,67 @@ async fn work<Q: Clone + Send + Sync + 'static, A: Send + 'static, F>(
 {
     let mut gathered = Vec::with_capacity(BATCH);
     while receiver.recv_many(&mut gathered, BATCH).await > 0 {
-        // Whoever has gone meanwhile is not waited for.
-        let waiting = gathered.drain(..).filter(|one| !one.answer.is_closed());
-        let (questions, answers): (Vec<Q>, Vec<_>) = waiting.map(|one| (one.question, one.answer)).unzip();
+        let now = monotonic_millis();
+        let (mut questions, mut answers) = (Vec::with_capacity(gathered.len()), Vec::with_capacity(gathered.len()));
+        for Waiting { question, answer, since } in gathered.drain(..) {
+            if now.saturating_sub(since) > LATE {
+                let _ = answer.send(Err(Error::PoolTimedOut));
+            } else if !answer.is_closed() {
+                // Whoever has gone meanwhile is not waited for.
+                questions.push(question);
+                answers.push(Some(answer));
+            }
+        }
         if questions.is_empty() {
             continue;
         }
-        let questions: Arc<[Q]> = questions.into();
-        match tried(&ask, &questions).await {
-            Ok(found) => {
-                for (answer, found) in answers.into_iter().zip(found) {
-                    let _ = answer.send(Ok(found));
-                }
-            }
-            // What ails one question must not ail those beside it.
-            Err(error) if questions.len() > 1 && !is_passing(&error) => {
-                for (question, answer) in questions.iter().zip(answers) {
-                    let alone = tried(&ask, &Arc::from([question.clone()])).await;
-                    let _ = answer.send(alone.and_then(|mut found| found.pop().ok_or(Error::RowNotFound)));
-                }
-            }
-            Err(error) => {
-                for answer in answers {
-                    let _ = answer.send(Err(again(&error)));
-                }
+        let in_time = timeout(PATIENCE, answer_all(&ask, &questions.into(), &mut answers)).await;
+        if in_time.is_err() {
+            for answer in answers.iter_mut().filter_map(Option::take) {
+                let _ = answer.send(Err(Error::PoolTimedOut));
             }
         }
     }
 }
 
-/// Asks, and asks again where the database chose this batch to end a deadlock. On a task of its own: a panic ends the batch, not
-/// the queue.
-async fn tried<Q, A: Send + 'static, F>(ask: &impl Fn(Arc<[Q]>) -> F, questions: &Arc<[Q]>) -> Result<Vec<A>>
+async fn answer_all<Q: Clone, A, F>(
+    ask: &impl Fn(Arc<[Q]>) -> F,
+    questions: &Arc<[Q]>,
+    answers: &mut [Option<oneshot::Sender<Result<A>>>],
+) where
+    F: Future<Output = Result<Vec<A>>>,
+{
+    let tell = |answer: &mut Option<oneshot::Sender<_>>, answered| answer.take().map(|answer| answer.send(answered));
+    match tried(ask, questions).await {
+        Ok(found) => {
+            for (answer, found) in answers.iter_mut().zip(found) {
+                tell(answer, Ok(found));
+            }
+        }
+        // What ails one question must not ail those beside it.
+        Err(error) if questions.len() > 1 && !is_passing(&error) => {
+            for (answer, question) in answers.iter_mut().zip(questions.iter()) {
+                let alone = tried(ask, &Arc::from([question.clone()])).await;
+                tell(answer, alone.and_then(|mut found| found.pop().ok_or(Error::RowNotFound)));
+            }
+        }
+        Err(error) => {
+            for answer in answers {
+                tell(answer, Err(again(&error)));
+            }
+        }
+    }
+}
+
+/// Asks, and asks again where the database chose this batch to end a deadlock. A panic ends the batch, not the queue.
+async fn tried<Q, A, F>(ask: &impl Fn(Arc<[Q]>) -> F, questions: &Arc<[Q]>) -> Result<Vec<A>>
 where
-    F: Future<Output = Result<Vec<A>>> + Send + 'static,
+    F: Future<Output = Result<Vec<A>>>,
 {
     let mut tries = 1;
     loop {
-        let mut asked = tokio::spawn(ask(Arc::clone(questions)));
-        let answered = if let Ok(answered) = timeout(PATIENCE, &mut asked).await {
-            answered.unwrap_or(Err(Error::WorkerCrashed))
-        } else {
-            asked.abort();
-            Err(Error::PoolTimedOut)
-        };
-        match answered {
+        let asked = AssertUnwindSafe(ask(Arc::clone(questions))).catch_unwind();
+        match asked.await.unwrap_or(Err(Error::WorkerCrashed)) {
             Err(error) if tries < TRIES && was_rolled_back(&error) => tries += 1,
             answered => return answered,
         }

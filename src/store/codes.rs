@@ -8,8 +8,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::coalesce::Queue;
-use super::postgres::{Lender, Postgres};
-use super::sessions::{FOREVER, Session, insert_columns};
+use super::postgres::Loan;
+use super::sessions::{SPENT_KEPT, Session, insert_columns};
 use super::{Db, Pools, Result, Store, Tx};
 use crate::domain::secret::Digest;
 use crate::domain::time::Timestamp;
@@ -150,14 +150,14 @@ impl Store {
 
 /// The queue of [`Store::insert_code`].
 pub(super) fn inserting(db: &Pools) -> Queue<Code, ()> {
-    let db = db.clone();
+    let db = db.seat();
     Queue::new(move |codes: Arc<[Code]>| {
         let db = db.clone();
         async move {
             match &db {
-                Db::Postgres(postgres) => insert_postgres(postgres.swift(), &codes).await?,
-                Db::Sqlite(_) => {
-                    let mut tx = db.begin(Postgres::swift).await?;
+                Db::Postgres(seat) => insert_postgres(&mut *seat.take().await?, &codes).await?,
+                Db::Sqlite(sqlite) => {
+                    let mut tx = sqlite.begin().await?;
                     for code in &*codes {
                         tx.insert_code(code).await?;
                     }
@@ -171,14 +171,14 @@ pub(super) fn inserting(db: &Pools) -> Queue<Code, ()> {
 
 /// The queue of [`Store::redeem_code`].
 pub(super) fn redeeming(db: &Pools) -> Queue<Redemption, Option<Redeemed>> {
-    let db = db.clone();
+    let db = db.seat();
     Queue::new(move |redemptions: Arc<[Redemption]>| {
         let db = db.clone();
         async move {
             match &db {
-                Db::Postgres(postgres) => redeem_postgres(postgres.swift(), &redemptions).await,
-                Db::Sqlite(_) => {
-                    let mut tx = db.begin(Postgres::swift).await?;
+                Db::Postgres(seat) => redeem_postgres(&mut *seat.take().await?, &redemptions).await,
+                Db::Sqlite(sqlite) => {
+                    let mut tx = sqlite.begin().await?;
                     let mut redeemed = Vec::with_capacity(redemptions.len());
                     for redemption in &*redemptions {
                         redeemed.push(redeem_sqlite(&mut tx, redemption).await?);
@@ -302,7 +302,7 @@ impl Tx {
     }
 }
 
-async fn insert_postgres(lender: Lender<'_>, codes: &[Code]) -> Result<()> {
+async fn insert_postgres(loan: &mut Loan, codes: &[Code]) -> Result<()> {
     let insert = sqlx::query(concat!(
         insert_code!(),
         "SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::bool[], $7::text[], $8::text[],
@@ -325,29 +325,30 @@ async fn insert_postgres(lender: Lender<'_>, codes: &[Code]) -> Result<()> {
     .bind(column!(codes, c => c.auth_time))
     .bind(column!(codes, c => c.expires_at))
     .bind(column!(codes, c => c.resource.as_deref()));
-    lent!(lender, loan => insert.execute(loan.ask())).map(drop)
+    lent!(loan, loan => insert.execute(loan.ask())).map(drop)
 }
 
-/// One statement for all. Rows are locked in the order of their ids, so that the batches of several nodes wait for each other rather
-/// than deadlock; of two requests for one code, in one batch or in two, one finds it unclaimed.
-async fn redeem_postgres(lender: Lender<'_>, redemptions: &[Redemption]) -> Result<Vec<Option<Redeemed>>> {
+/// One statement for all. It goes through the ids in their order, so that the batches of several nodes wait for each other rather than
+/// deadlock; of two requests for one code, in one batch or in two, one finds it unclaimed.
+async fn redeem_postgres(loan: &mut Loan, redemptions: &[Redemption]) -> Result<Vec<Option<Redeemed>>> {
+    let mut ordered: Vec<&Redemption> = redemptions.iter().collect();
+    ordered.sort_unstable_by_key(|r| r.id);
     let query = sqlx::query_as(concat!(
         "WITH q AS (
            SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
-             $9::bigint[], $10::text[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bool[], $15::bool[], $16::bigint[],
-             $18::text[]) AS q(id, digest, client_id, client_epoch, redirect_uri, code_challenge, session_id, token_digest, token_expires_at,
+             $9::bigint[], $10::text[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bool[], $15::bool[], $16::bigint[], $18::text[])
+             AS q(id, digest, client_id, client_epoch, redirect_uri, code_challenge, session_id, token_digest, token_expires_at,
                audience, refresh_digest, refresh_expires_at, refresh_limit, refresh_always, refresh_if_asked, now, resource)),
-         locked AS (SELECT id FROM authorization_code WHERE id = ANY($1) ORDER BY id FOR UPDATE),
          c AS (
            UPDATE authorization_code AS c SET claimed_at = q.now, session_id = q.session_id
-           FROM q JOIN locked ON locked.id = q.id
+           FROM q
            WHERE c.id = q.id AND c.digest = q.digest AND c.client_id = q.client_id AND c.client_epoch = q.client_epoch
              AND c.claimed_at IS NULL AND c.expires_at > q.now
              AND ((c.redirect_uri = q.redirect_uri) OR (q.redirect_uri IS NULL AND NOT c.redirect_required))
              AND ((c.code_challenge = q.code_challenge) OR (q.code_challenge IS NULL AND c.code_challenge IS NULL))
              AND EXISTS (SELECT 1 FROM session login WHERE login.id = c.login_id AND login.family_ended_at IS NULL)
-           RETURNING c.*, q.token_digest, q.token_expires_at, COALESCE(q.resource, c.resource, q.audience) AS audience, q.refresh_digest, q.refresh_expires_at, q.refresh_limit,
-             q.now, (q.refresh_always OR (q.refresh_if_asked AND strpos(' ' || c.scope || ' ', ' offline_access ') > 0)) AS refreshable),
+           RETURNING c.*, q.token_digest, q.token_expires_at, COALESCE(q.resource, c.resource, q.audience) AS audience,
+             q.refresh_digest, q.refresh_expires_at, q.refresh_limit, q.now, (q.refresh_always OR (q.refresh_if_asked AND strpos(' ' || c.scope || ' ', ' offline_access ') > 0)) AS refreshable),
          found AS (
            SELECT ", redeemed!(), ", c.refreshable, c.token_digest, c.token_expires_at, c.audience, c.refresh_digest,
              c.refresh_expires_at, c.refresh_limit, c.now
@@ -356,29 +357,29 @@ async fn redeem_postgres(lender: Lender<'_>, redemptions: &[Redemption]) -> Resu
            SELECT session_id, 'authorization_code', session_id, login_id, shared, user_id, user_epoch, client_id, client_epoch, scope,
              scope, audience, id_token, token_digest, token_expires_at, CASE WHEN refreshable THEN refresh_digest END,
              CASE WHEN refreshable THEN refresh_expires_at END, CASE WHEN refreshable THEN refresh_limit END, auth_time, now, now,
-             CASE WHEN refreshable THEN GREATEST(token_expires_at, COALESCE(refresh_expires_at, now + $17)) ELSE token_expires_at END
+             CASE WHEN refreshable THEN GREATEST(token_expires_at, LEAST(refresh_expires_at, now + $17)) ELSE token_expires_at END
            FROM found WHERE person_active)
          SELECT * FROM found"
     ))
-    .bind(column!(redemptions, r => r.id))
-    .bind(column!(redemptions, r => r.digest.as_bytes()))
-    .bind(column!(redemptions, r => r.client_id.as_str()))
-    .bind(column!(redemptions, r => r.client_epoch))
-    .bind(column!(redemptions, r => r.redirect_uri.as_deref()))
-    .bind(column!(redemptions, r => r.code_challenge.as_deref()))
-    .bind(column!(redemptions, r => r.session_id))
-    .bind(column!(redemptions, r => r.token_digest.as_ref().map(Digest::as_bytes)))
-    .bind(column!(redemptions, r => r.token_expires_at))
-    .bind(column!(redemptions, r => r.audience.as_str()))
-    .bind(column!(redemptions, r => r.refresh_digest.as_bytes()))
-    .bind(column!(redemptions, r => r.refresh_expires_at))
-    .bind(column!(redemptions, r => r.refresh_limit))
-    .bind(column!(redemptions, r => r.refresh_always))
-    .bind(column!(redemptions, r => r.refresh_if_asked))
-    .bind(column!(redemptions, r => r.now))
-    .bind(FOREVER)
-    .bind(column!(redemptions, r => r.resource.as_deref()));
-    let rows: Vec<Redeemed> = lent!(lender, loan => query.fetch_all(loan.ask()))?;
+    .bind(column!(ordered, r => r.id))
+    .bind(column!(ordered, r => r.digest.as_bytes()))
+    .bind(column!(ordered, r => r.client_id.as_str()))
+    .bind(column!(ordered, r => r.client_epoch))
+    .bind(column!(ordered, r => r.redirect_uri.as_deref()))
+    .bind(column!(ordered, r => r.code_challenge.as_deref()))
+    .bind(column!(ordered, r => r.session_id))
+    .bind(column!(ordered, r => r.token_digest.as_ref().map(Digest::as_bytes)))
+    .bind(column!(ordered, r => r.token_expires_at))
+    .bind(column!(ordered, r => r.audience.as_str()))
+    .bind(column!(ordered, r => r.refresh_digest.as_bytes()))
+    .bind(column!(ordered, r => r.refresh_expires_at))
+    .bind(column!(ordered, r => r.refresh_limit))
+    .bind(column!(ordered, r => r.refresh_always))
+    .bind(column!(ordered, r => r.refresh_if_asked))
+    .bind(column!(ordered, r => r.now))
+    .bind(SPENT_KEPT)
+    .bind(column!(ordered, r => r.resource.as_deref()));
+    let rows: Vec<Redeemed> = lent!(loan, loan => query.fetch_all(loan.ask()))?;
     let mut redeemed: HashMap<Option<Uuid>, Redeemed> =
         rows.into_iter().map(|row| (row.code.session_id, row)).collect();
     Ok(redemptions.iter().map(|r| redeemed.remove(&Some(r.session_id))).collect())

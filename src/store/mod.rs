@@ -13,7 +13,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use coalesce::Queue;
-use postgres::{Lender, Loan, Postgres};
+use postgres::{Lender, Loan, Postgres, Seat};
 use sqlx::Connection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -69,6 +69,7 @@ pub mod metadata;
 mod postgres;
 pub mod registrations;
 pub mod rotation;
+pub mod session_search;
 pub mod sessions;
 pub mod sweep;
 pub mod throttle;
@@ -141,6 +142,7 @@ type Pools = Db<Postgres, Sqlite>;
 #[derive(Clone, Debug)]
 struct Queues {
     found_sessions: Queue<Uuid, Option<sessions::Found>>,
+    standings: Queue<Uuid, Option<sessions::Standing>>,
     new_sessions: Queue<sessions::Session, ()>,
     new_codes: Queue<codes::Code, ()>,
     redemptions: Queue<codes::Redemption, Option<codes::Redeemed>>,
@@ -167,6 +169,7 @@ impl Store {
         };
         let queues = Queues {
             found_sessions: sessions::finding(&db),
+            standings: sessions::standing(&db),
             new_sessions: sessions::inserting(&db),
             new_codes: codes::inserting(&db),
             redemptions: codes::redeeming(&db),
@@ -279,12 +282,26 @@ impl Store {
 }
 
 impl Pools {
-    /// On SQLite a transaction takes the write lock at once: a deferred one that reads and then writes fails under contention.
     async fn begin(&self, lender: impl FnOnce(&Postgres) -> Lender<'_>) -> Result<Tx> {
-        Ok(Tx(match self {
-            Self::Postgres(postgres) => Db::Postgres(lender(postgres).lend().await?.begin().await?),
-            Self::Sqlite(sqlite) => Db::Sqlite(sqlite.writer.begin_with("BEGIN IMMEDIATE").await?),
-        }))
+        match self {
+            Self::Postgres(postgres) => Ok(Tx(Db::Postgres(lender(postgres).lend().await?.begin().await?))),
+            Self::Sqlite(sqlite) => sqlite.begin().await,
+        }
+    }
+
+    /// What a queue asks.
+    fn seat(&self) -> Db<Seat, Sqlite> {
+        match self {
+            Self::Postgres(postgres) => Db::Postgres(postgres.seat()),
+            Self::Sqlite(sqlite) => Db::Sqlite(sqlite.clone()),
+        }
+    }
+}
+
+impl Sqlite {
+    /// A transaction takes the write lock at once: a deferred one that reads and then writes fails under contention.
+    async fn begin(&self) -> Result<Tx> {
+        Ok(Tx(Db::Sqlite(self.writer.begin_with("BEGIN IMMEDIATE").await?)))
     }
 }
 

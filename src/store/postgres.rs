@@ -7,16 +7,18 @@
 
 use std::future::{Ready, ready};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Error};
+use tokio::sync::{MappedMutexGuard, Mutex as AsyncMutex, MutexGuard};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::{Result, is_passing};
+use crate::clock::monotonic_millis;
 
 /// Waiting for a connection, a new one included.
 const ACQUIRE: Duration = Duration::from_millis(700);
@@ -33,8 +35,9 @@ const LOCK: Duration = Duration::from_millis(800);
 const FRESH: Duration = Duration::from_millis(100);
 
 /// All that matters goes by primary keys, a few rows at a time. A plan made while a table was small would otherwise read it from end to
-/// end until its statistics catch up.
-const PLANS: [&str; 5] = [
+/// end until its statistics catch up. So there is one plan for each statement, and it is made once.
+const PLANS: [&str; 6] = [
+    "SET plan_cache_mode = force_generic_plan",
     "SET enable_seqscan = off",
     "SET enable_hashjoin = off",
     "SET enable_mergejoin = off",
@@ -42,11 +45,26 @@ const PLANS: [&str; 5] = [
     "SET jit = off",
 ];
 
-/// Two pools of connections.
+/// Two pools of connections, and those that stay with a queue.
 #[derive(Clone, Debug)]
 pub(super) struct Postgres {
     swift: PgPool,
     patient: PgPool,
+    seats: Arc<Mutex<Vec<Seat>>>,
+}
+
+/// The connection that a queue keeps for its batches: borrowing one for each would cost a round trip when it is given back. Clones
+/// share it.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    pool: PgPool,
+    kept: Arc<AsyncMutex<Option<Kept>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    loan: Loan,
+    used_at: u64,
 }
 
 /// Where a statement gets its connection from.
@@ -104,7 +122,7 @@ impl Postgres {
                 })
                 .connect_lazy_with(options.clone())
         };
-        let opened = Self { swift: pool(16, SWIFT), patient: pool(4, PATIENT) };
+        let opened = Self { swift: pool(16, SWIFT), patient: pool(4, PATIENT), seats: Arc::default() };
         opened.swift.acquire().await?;
         Ok(opened)
     }
@@ -124,9 +142,47 @@ impl Postgres {
         Ok(connection)
     }
 
+    /// A connection for a queue to keep, made when it is first needed.
+    pub(super) fn seat(&self) -> Seat {
+        let seat = Seat { pool: self.swift.clone(), kept: Arc::default() };
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner).push(seat.clone());
+        seat
+    }
+
     pub(super) async fn close(&self) {
+        let seats = std::mem::take(&mut *self.seats.lock().unwrap_or_else(PoisonError::into_inner));
+        for seat in seats {
+            seat.kept.lock().await.take();
+        }
         tokio::join!(self.swift.close(), self.patient.close());
     }
+}
+
+impl Seat {
+    /// The connection, or a new one where that is no good any more.
+    pub(super) async fn take(&self) -> Result<MappedMutexGuard<'_, Loan>> {
+        let mut kept = self.kept.lock().await;
+        let now = monotonic_millis();
+        let sound = match kept.as_mut() {
+            Some(kept) => kept.loan.is_sound() && (is_fresh(now, kept.used_at) || kept.loan.answers().await),
+            None => false,
+        };
+        if sound {
+            if let Some(kept) = kept.as_mut() {
+                kept.used_at = now;
+            }
+        } else {
+            // The old one makes room first.
+            drop(kept.take());
+            let loan = Lender { pool: &self.pool, limit: SWIFT }.lend().await?;
+            *kept = Some(Kept { loan, used_at: now });
+        }
+        MutexGuard::try_map(kept, |kept| kept.as_mut().map(|kept| &mut kept.loan)).map_err(|_| Error::PoolClosed)
+    }
+}
+
+fn is_fresh(now: u64, used_at: u64) -> bool {
+    Duration::from_millis(now.saturating_sub(used_at)) <= FRESH
 }
 
 impl Lender<'_> {
@@ -147,6 +203,19 @@ impl Loan {
     pub(crate) fn ask(&mut self) -> &mut PgConnection {
         self.asked = true;
         self.connection.as_mut().expect("it is there until the loan ends")
+    }
+
+    /// Whether nothing is known against it.
+    const fn is_sound(&self) -> bool {
+        !self.spoilt && !self.asked
+    }
+
+    /// Whether the server is still there.
+    async fn answers(&mut self) -> bool {
+        matches!(timeout(ACQUIRE, self.ask().ping()).await, Ok(Ok(()))) && {
+            self.asked = false;
+            true
+        }
     }
 
     /// How long a statement may take on it.

@@ -7,29 +7,40 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::FromRow;
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::coalesce::Queue;
-use super::postgres::{Lender, Postgres};
+use super::postgres::Loan;
 use super::{Db, Pools, Result, Store, Tx};
 use crate::domain::time::Timestamp;
 
-/// The joins and the condition under which a session `s` is live: neither its family nor (first party) its login was ended,
-/// and its user is active and the one it was made for. Expiry of the token in question is the caller's to compare. A `CASE` in a
-/// key saves the look where there is nothing to find.
+/// The condition under which a session `s` is live: neither its family nor (first party) its login was ended, and its user is active
+/// and the one it was made for. Expiry of the token in question is the caller's to compare. Where the user's document is joined as
+/// `person` it is not looked for again.
 macro_rules! live {
     () => {
-        "(CASE WHEN s.family = s.id THEN s.family_ended_at IS NULL ELSE root.id IS NOT NULL AND root.family_ended_at IS NULL END
-          AND (NOT s.shared OR (login.id IS NOT NULL AND login.family_ended_at IS NULL))
-          AND (s.user_id IS NULL OR (person.active AND person.epoch = s.user_epoch)))"
+        $crate::store::sessions::live!(" EXISTS (SELECT 1 FROM document person WHERE person.kind = 'User' AND person.id = s.user_id
+           AND person.deleted_at IS NULL AND person.active AND person.epoch = s.user_epoch)")
+    };
+    (joined) => {
+        $crate::store::sessions::live!("COALESCE(person.active AND person.epoch = s.user_epoch, FALSE)")
+    };
+    ($person:literal) => {
+        concat!(
+            "(CASE WHEN s.family = s.id THEN s.family_ended_at IS NULL
+              ELSE EXISTS (SELECT 1 FROM session root WHERE root.id = s.family AND root.family_ended_at IS NULL) END
+              AND (NOT s.shared OR EXISTS (SELECT 1 FROM session login WHERE login.id = s.parent AND login.family_ended_at IS NULL))
+              AND (s.user_id IS NULL OR ",
+            $person,
+            "))"
+        )
     };
 }
-macro_rules! live_joins {
+macro_rules! join_person {
     () => {
-        " LEFT JOIN session root ON root.id = CASE WHEN s.family <> s.id THEN s.family END
-          LEFT JOIN session login ON login.id = CASE WHEN s.shared THEN s.parent END
-          LEFT JOIN document person ON person.kind = 'User' AND person.id = s.user_id AND person.deleted_at IS NULL "
+        " LEFT JOIN document person ON person.kind = 'User' AND person.id = s.user_id AND person.deleted_at IS NULL "
     };
 }
 macro_rules! columns {
@@ -50,13 +61,23 @@ macro_rules! found {
     () => {
         concat!(
             columns!(),
-            ", COALESCE(",
-            live!(),
-            ", FALSE) AS live, person.body AS person, person.updated_at AS person_updated_at"
+            ", ",
+            live!(joined),
+            " AS live, person.body AS person, person.updated_at AS person_updated_at, person.version AS person_version"
         )
     };
 }
-pub(super) use {columns, insert_columns, live, live_joins};
+macro_rules! standing {
+    () => {
+        concat!(
+            "SELECT s.id, s.ended_at IS NULL AND ",
+            live!(joined),
+            " AS live, person.version AS person_version FROM session s",
+            join_person!()
+        )
+    };
+}
+pub(super) use {columns, found, insert_columns, join_person, live};
 
 /// A row of `session`.
 #[derive(Clone, Debug, FromRow)]
@@ -100,10 +121,23 @@ pub struct Found {
     pub person: Option<Json<serde_json::Value>>,
     /// When that document last changed.
     pub person_updated_at: Option<i64>,
+    /// Its version.
+    #[sqlx(default)]
+    pub person_version: Option<i64>,
 }
 
-/// Seconds that a row is kept whose refresh token does not expire: a hundred years.
-pub(super) const FOREVER: i64 = 3_155_760_000;
+/// What of a session may change once its token was handed out.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Standing {
+    id: Uuid,
+    /// Whether the access token, its family, login and user still stand.
+    pub live: bool,
+    /// The version of the user's document.
+    pub person_version: Option<i64>,
+}
+
+/// Seconds that a spent refresh token is kept, so that its reuse is recognised: ninety days.
+pub(super) const SPENT_KEPT: i64 = 7_776_000;
 
 impl Store {
     /// Inserts a session.
@@ -117,7 +151,18 @@ impl Store {
             Db::Postgres(_) => self.queues.found_sessions.ask(id).await,
             // SQLite is in this process: nothing travels, so nothing is saved by travelling together.
             Db::Sqlite(pool) => {
-                let text = concat!("SELECT ", found!(), " FROM session s", live_joins!(), "WHERE s.id = $1");
+                let text = concat!("SELECT ", found!(), " FROM session s", join_person!(), "WHERE s.id = $1");
+                sqlx::query_as(text).bind(id).fetch_optional(pool).await
+            }
+        }
+    }
+
+    /// How the session of this id stands, for whom knows the rest of it already.
+    pub async fn standing(&self, id: Uuid) -> Result<Option<Standing>> {
+        match self.reader() {
+            Db::Postgres(_) => self.queues.standings.ask(id).await,
+            Db::Sqlite(pool) => {
+                let text = concat!(standing!(), "WHERE s.id = $1");
                 sqlx::query_as(text).bind(id).fetch_optional(pool).await
             }
         }
@@ -187,15 +232,30 @@ impl Store {
 
 /// The queue of [`Store::session`]; PostgreSQL's alone.
 pub(super) fn finding(db: &Pools) -> Queue<Uuid, Option<Found>> {
-    let db = db.clone();
+    reading(db, concat!("SELECT ", found!(), " FROM session s", join_person!(), "WHERE s.id = ANY($1)"), |row| {
+        row.session.id
+    })
+}
+
+/// The queue of [`Store::standing`]; PostgreSQL's alone.
+pub(super) fn standing(db: &Pools) -> Queue<Uuid, Option<Standing>> {
+    reading(db, concat!(standing!(), "WHERE s.id = ANY($1)"), |row| row.id)
+}
+
+/// A queue that reads the rows of ids.
+fn reading<R>(db: &Pools, text: &'static str, id: fn(&R) -> Uuid) -> Queue<Uuid, Option<R>>
+where
+    R: for<'r> FromRow<'r, PgRow> + Clone + Send + Unpin + 'static,
+{
+    let db = db.seat();
     Queue::new(move |ids: Arc<[Uuid]>| {
         let db = db.clone();
         async move {
-            let Db::Postgres(postgres) = &db else { return Ok(vec![None; ids.len()]) };
-            let text = concat!("SELECT ", found!(), " FROM session s", live_joins!(), "WHERE s.id = ANY($1)");
+            let Db::Postgres(seat) = &db else { return Ok(vec![None; ids.len()]) };
+            let mut loan = seat.take().await?;
             let query = sqlx::query_as(text).bind(&*ids);
-            let rows: Vec<Found> = lent!(postgres.swift(), loan => query.fetch_all(loan.ask()))?;
-            let found: HashMap<Uuid, Found> = rows.into_iter().map(|row| (row.session.id, row)).collect();
+            let rows: Vec<R> = lent!(loan, loan => query.fetch_all(loan.ask()))?;
+            let found: HashMap<Uuid, R> = rows.into_iter().map(|row| (id(&row), row)).collect();
             Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
         }
     })
@@ -203,14 +263,14 @@ pub(super) fn finding(db: &Pools) -> Queue<Uuid, Option<Found>> {
 
 /// The queue of [`Store::insert_session`].
 pub(super) fn inserting(db: &Pools) -> Queue<Session, ()> {
-    let db = db.clone();
+    let db = db.seat();
     Queue::new(move |sessions: Arc<[Session]>| {
         let db = db.clone();
         async move {
             match &db {
-                Db::Postgres(postgres) => insert_postgres(postgres.swift(), &sessions).await?,
-                Db::Sqlite(_) => {
-                    let mut tx = db.begin(Postgres::swift).await?;
+                Db::Postgres(seat) => insert_postgres(&mut *seat.take().await?, &sessions).await?,
+                Db::Sqlite(sqlite) => {
+                    let mut tx = sqlite.begin().await?;
                     for session in &*sessions {
                         tx.insert_session(session).await?;
                     }
@@ -222,7 +282,7 @@ pub(super) fn inserting(db: &Pools) -> Queue<Session, ()> {
     })
 }
 
-async fn insert_postgres(lender: Lender<'_>, sessions: &[Session]) -> Result<()> {
+async fn insert_postgres(loan: &mut Loan, sessions: &[Session]) -> Result<()> {
     let insert = sqlx::query(concat!(
         insert_columns!(),
         "SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bool[], $6::text[], $7::bigint[], $8::text[],
@@ -251,75 +311,18 @@ async fn insert_postgres(lender: Lender<'_>, sessions: &[Session]) -> Result<()>
     .bind(column!(sessions, s => s.seen_at))
     .bind(column!(sessions, s => s.created_at))
     .bind(column!(sessions, s => s.row_expires_at()));
-    lent!(lender, loan => insert.execute(loan.ask())).map(drop)
+    lent!(loan, loan => insert.execute(loan.ask())).map(drop)
 }
 
 impl Session {
-    /// When the row may go: once neither of its tokens can be used any more.
+    /// When the sweep looks whether the row may go. With a refresh token it is no later than the token would be kept if it were spent
+    /// at once: spending it then changes no index.
     fn row_expires_at(&self) -> Timestamp {
-        let refresh = match (&self.refresh_digest, self.refresh_expires_at) {
-            (None, _) => self.token_expires_at,
-            (Some(_), None) => self.created_at.plus(FOREVER),
-            (Some(_), Some(at)) => at,
-        };
-        refresh.max(self.token_expires_at)
-    }
-}
-
-/// Which sessions an administrator asks for.
-#[derive(Debug, Default)]
-pub struct SessionFilter<'a> {
-    /// Of this user.
-    pub user_id: Option<&'a str>,
-    /// Of this client.
-    pub client_id: Option<&'a str>,
-    /// With this id.
-    pub id: Option<Uuid>,
-    /// Only live (`true`) or only ended ones (`false`).
-    pub active: Option<bool>,
-}
-
-impl Store {
-    /// A page of sessions, newest first, with how many there are in all (counted up to 10,000).
-    pub async fn sessions(
-        &self,
-        filter: &SessionFilter<'_>,
-        limit: i64,
-        offset: i64,
-        now: Timestamp,
-    ) -> Result<(Vec<Found>, i64)> {
-        macro_rules! matching {
-            () => {
-                concat!(
-                    " FROM session s", live_joins!(),
-                    "WHERE ($1 IS NULL OR s.user_id = $1) AND ($2 IS NULL OR s.client_id = $2) AND ($3 IS NULL OR s.id = $3)
-                     AND ($4 IS NULL OR $4 = (s.ended_at IS NULL AND COALESCE(", live!(), ", FALSE) AND s.expires_at > $5))"
-                )
-            };
+        if self.refresh_digest.is_none() {
+            return self.token_expires_at;
         }
-        let rows = sql!(
-            self.patient_reader(),
-            fetch_all as Found,
-            concat!("SELECT ", found!(), matching!(), " ORDER BY s.id DESC LIMIT $6 OFFSET $7"),
-            filter.user_id,
-            filter.client_id,
-            filter.id,
-            filter.active,
-            now,
-            limit,
-            offset,
-        )?;
-        let (total,) = sql!(
-            self.patient_reader(),
-            fetch_one as (i64,),
-            concat!("SELECT count(*) FROM (SELECT 1 AS one", matching!(), " LIMIT 10000) AS counted"),
-            filter.user_id,
-            filter.client_id,
-            filter.id,
-            filter.active,
-            now,
-        )?;
-        Ok((rows, total))
+        let spent = self.created_at.plus(SPENT_KEPT);
+        self.refresh_expires_at.map_or(spent, |at| at.min(spent)).max(self.token_expires_at)
     }
 }
 

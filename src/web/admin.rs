@@ -44,7 +44,8 @@ async fn by_token(app: &App, text: &str) -> Result<Administrator, Response> {
     if !token.administers() {
         return Err(forbidden());
     }
-    let name = token.user.map_or_else(|| format!("Client/{}", token.client.id), |user| format!("User/{}", user.id));
+    let name =
+        token.user.as_ref().map_or_else(|| format!("Client/{}", token.client.id), |user| format!("User/{}", user.id));
     Ok(Administrator { name })
 }
 

@@ -1,16 +1,14 @@
 //! Bodies of protocol requests: form, JSON or YAML, with the same parameter names.
 
-use std::error::Error;
 use std::time::Duration;
 
-use axum::RequestExt;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::guard::RequestId;
 use super::place::Place;
@@ -100,14 +98,18 @@ impl<S: Sync> FromRequestParts<S> for ClientBasic {
 const SPILT: usize = 1_024;
 const SPILLING: Duration = Duration::from_secs(1);
 
-/// A body within the limit of its route, or the status of the refusal.
-pub(crate) async fn whole(request: Request) -> Result<Bytes, StatusCode> {
-    let mut body = request.with_limited_body().into_body();
+/// Bodies of protocol requests are small; documents and bundles may be larger.
+pub(crate) const PROTOCOL_BODY: usize = 64 * 1_024;
+pub(crate) const DOCUMENT_BODY: usize = 4 * 1_024 * 1_024;
+
+/// A body within a limit, or the status of the refusal.
+pub(crate) async fn whole(request: Request, limit: usize) -> Result<Bytes, StatusCode> {
+    let mut body = Limited::new(request.into_body(), limit);
     let error = match (&mut body).collect().await {
         Ok(collected) => return Ok(collected.to_bytes()),
         Err(error) => error,
     };
-    if !is_beyond_limit(&error) {
+    if !error.is::<LengthLimitError>() {
         return Err(StatusCode::BAD_REQUEST);
     }
     let spill = async {
@@ -121,14 +123,9 @@ pub(crate) async fn whole(request: Request) -> Result<Bytes, StatusCode> {
     Err(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
-fn is_beyond_limit(error: &axum::Error) -> bool {
-    let mut causes = std::iter::successors(Some(error as &dyn Error), |error| (*error).source());
-    causes.any(<dyn Error>::is::<LengthLimitError>)
-}
-
 async fn receive(request: Request) -> Result<Params, (StatusCode, Refused)> {
     let content_type = media_type(request.headers());
-    let bytes = whole(request).await.map_err(|status| match status {
+    let bytes = whole(request, PROTOCOL_BODY).await.map_err(|status| match status {
         StatusCode::PAYLOAD_TOO_LARGE => {
             (StatusCode::PAYLOAD_TOO_LARGE, Refused::invalid_request("the body is larger than 64 KiB"))
         }

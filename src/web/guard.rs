@@ -1,16 +1,17 @@
 //! What stands around every request: host names, a request id, one log line, and the headers that keep pages safe.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::HttpBody;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, PRAGMA, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tower::Service;
 use tracing::Instrument;
 
 use super::{App, Reach};
@@ -20,6 +21,9 @@ use crate::clock::new_row_id;
 /// The id of a request: in its answer, on its error page and in its log lines.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) String);
+
+/// As many headers are added here.
+const HEADERS: usize = 8;
 
 /// A request, its body included, takes no longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,10 +37,14 @@ impl RequestId {
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The outermost layer.
-pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+/// What stands around `inner`.
+pub(crate) async fn guard<S>(app: &App, mut inner: S, mut request: Request) -> Response
+where
+    S: Service<Request, Response: IntoResponse, Error = Infallible>,
+{
     let id = RequestId(new_row_id().simple().to_string());
-    let (method, path, started) = (request.method().clone(), request.uri().path().to_owned(), monotonic_millis());
+    let (method, uri, started) = (request.method().clone(), request.uri().clone(), monotonic_millis());
+    let path = uri.path();
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", id = %id.0);
     let mut response = async {
@@ -45,8 +53,9 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         if let Some(host) = authority {
             request.headers_mut().insert(HOST, host);
         }
-        let known = header_host(request.headers()).is_some_and(|host| app.reach.answers_to(&host));
-        let probe = matches!(path.as_str(), "/healthz" | "/readyz" | "/health");
+        let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+        let known = host.is_some_and(|host| app.reach.answers_to(host));
+        let probe = matches!(path, "/healthz" | "/readyz" | "/health");
         let place = app.places.place();
         // What has no body has arrived. Probes are answered however busy the server is.
         let refused = if probe || !request.body().is_end_stream() { None } else { place.take().err() };
@@ -57,9 +66,10 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
             // RFC 9112 §3.2: which of the two would count?
             StatusCode::BAD_REQUEST.into_response()
         } else if known || probe {
-            tokio::time::timeout(PATIENCE, next.run(request))
-                .await
-                .unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+            match tokio::time::timeout(PATIENCE, inner.call(request)).await {
+                Ok(Ok(response)) => response.into_response(),
+                Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+            }
         } else {
             // Otherwise DNS rebinding reaches a local server, and links could be made with a stranger's name.
             (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that host name; see --allowed-host.\n")
@@ -76,7 +86,8 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     }
     .instrument(span)
     .await;
-    secure(&app, response.headers_mut());
+    response.headers_mut().reserve(HEADERS);
+    secure(app, response.headers_mut());
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -101,19 +112,15 @@ fn secure(app: &App, headers: &mut HeaderMap) {
     }
 }
 
-fn header_host(headers: &HeaderMap) -> Option<String> {
-    headers.get(HOST).and_then(|value| value.to_str().ok()).map(str::to_owned)
-}
-
 impl Reach {
     /// Whether a `Host` header names this server, with or without a port.
     pub fn answers_to(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
         let name = host
             .rsplit_once(':')
             .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-            .map_or(host.as_str(), |(name, _)| name);
-        let listed = self.hosts.iter().any(|known| *known == host || known == name);
+            .map_or(host, |(name, _)| name);
+        let listed =
+            self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host) || known.eq_ignore_ascii_case(name));
         listed || (self.any_local_host && is_local(name))
     }
 }
@@ -121,5 +128,6 @@ impl Reach {
 /// Names that no public DNS gives to a stranger: loopback addresses, `localhost`, and single labels (a container's name).
 fn is_local(name: &str) -> bool {
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    address.map_or_else(|_| name.ends_with(".localhost") || !name.contains('.'), |ip| ip.is_loopback())
+    let local = || name.to_ascii_lowercase().ends_with(".localhost") || !name.contains('.');
+    address.map_or_else(|_| local(), |ip| ip.is_loopback())
 }

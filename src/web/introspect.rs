@@ -1,8 +1,7 @@
 //! `POST /oauth2/introspect` (RFC 7662)
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, ClientBasic};
@@ -18,7 +17,7 @@ pub(crate) async fn post(
     Body(params): Body,
 ) -> Response {
     match app.provider.introspect(basic.as_ref(), &params, address, app.clock.now()).await {
-        Ok(answer) => Json(answer).into_response(),
+        Ok(answer) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response(),
         Err(failure) => protocol_error::failed(&headers, failure),
     }
 }

@@ -1,16 +1,16 @@
 //! HTTP and HTML: what arrives is parsed, handed to a verb of the rooms behind, and what they answer is drawn.
 //!
-//! The whole map of URLs is [`router`], one file per endpoint or page. Around every request stands [`guard`] (host names,
+//! The whole map of URLs is `router`, one file per endpoint or page. Around every request stands [`guard`] (host names,
 //! request ids, security headers; [`place`] bounds how many there are). Forms of browsers go through [`csrf`] and [`cookies`]; bodies of programs through [`body`].
 //! Errors become a page ([`error_page`]), an RFC 6749 body ([`protocol_error`]) or an `OperationOutcome` ([`rest`]).
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
+use axum::response::Response;
 use axum::routing::{any, get, post};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::catch_panic::CatchPanic;
 
 use crate::clock::Clock;
 use crate::domain::secret::{MacKey, MasterKey};
@@ -134,12 +134,28 @@ impl std::ops::Deref for App {
     }
 }
 
-/// Bodies of protocol requests are small; documents and bundles may be larger.
-const PROTOCOL_BODY: usize = 64 * 1_024;
-const DOCUMENT_BODY: usize = 4 * 1_024 * 1_024;
+/// The whole site: what [`guard`] keeps, around the map of URLs. Clones share it.
+#[derive(Clone)]
+pub struct Site {
+    app: App,
+    router: CatchPanic<Router, protocol_error::Panicked>,
+}
+
+impl Site {
+    /// The site of an application.
+    pub fn new(app: App) -> Self {
+        let router = CatchPanic::custom(router(&app), protocol_error::Panicked);
+        Self { app, router }
+    }
+
+    /// Answers a request.
+    pub async fn answer(self, request: Request) -> Response {
+        guard::guard(&self.app, self.router, request).await
+    }
+}
 
 /// The whole map of URLs. An alias is the same handler.
-pub fn router(app: &App) -> Router {
+fn router(app: &App) -> Router {
     let mut protocol = Router::new();
     // Aidbox's own samples write a slash behind the path.
     for authorize in ["/oauth2/authorize", "/auth/authorize", "/auth/authorize/", "/authorization"] {
@@ -179,8 +195,7 @@ pub fn router(app: &App) -> Router {
         .route("/favicon.ico", get(assets::favicon))
         .route("/healthz", get(health::live))
         .route("/health", get(health::live))
-        .route("/readyz", get(health::ready))
-        .layer(DefaultBodyLimit::max(PROTOCOL_BODY));
+        .route("/readyz", get(health::ready));
     if app.dev.is_some() {
         protocol = protocol.route("/dev/start", get(dev::start)).route("/dev/callback", get(dev::callback));
     }
@@ -194,8 +209,7 @@ pub fn router(app: &App) -> Router {
         .route("/{kind}/{id}", any(rest::item))
         .route("/fhir/{kind}/{id}", any(rest::item))
         .route("/{kind}/{id}/_history/{version}", get(rest::version))
-        .route("/fhir/{kind}/{id}/_history/{version}", get(rest::version))
-        .layer(DefaultBodyLimit::max(DOCUMENT_BODY));
+        .route("/fhir/{kind}/{id}/_history/{version}", get(rest::version));
 
     let all = protocol.merge(documents).fallback(error_page::no_route);
     let path = app.reach.base_path.as_str();
@@ -211,7 +225,5 @@ pub fn router(app: &App) -> Router {
             .route("/readyz", get(health::ready))
             .fallback(error_page::no_route)
     };
-    all.layer(CatchPanicLayer::custom(protocol_error::panicked))
-        .layer(from_fn_with_state(app.clone(), guard::guard))
-        .with_state(app.clone())
+    all.with_state(app.clone())
 }

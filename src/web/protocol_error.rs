@@ -7,6 +7,7 @@ use axum::http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICA
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tower_http::catch_panic::ResponseForPanic;
 
 use crate::domain::internal::Internal;
 use crate::oauth::{ErrorCode, Failure, Refused};
@@ -80,13 +81,17 @@ pub(crate) fn unavailable(internal: &Internal) -> (StatusCode, HeaderMap) {
 }
 
 /// A panic in a handler ends its request, not the server. Its message goes to the log of the panic hook only.
-pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
-    tracing::error!("a handler panicked");
-    (
-        StatusCode::INTERNAL_SERVER_ERROR,
-        Json(json!({ "error": "server_error", "error_description": "the server could not answer; see its log" })),
-    )
-        .into_response()
+#[derive(Clone, Copy)]
+pub(crate) struct Panicked;
+
+impl ResponseForPanic for Panicked {
+    type ResponseBody = axum::body::Body;
+
+    fn response_for_panic(&mut self, _: Box<dyn Any + Send>) -> Response {
+        tracing::error!("a handler panicked");
+        let body = json!({ "error": "server_error", "error_description": "the server could not answer; see its log" });
+        (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+    }
 }
 
 /// RFC 6750 §3: the challenge of a request without a token, or with one that will not do.

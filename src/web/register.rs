@@ -10,7 +10,7 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-use super::body::{bearer, media_type, whole};
+use super::body::{PROTOCOL_BODY, bearer, media_type, whole};
 use super::client_address::ClientAddress;
 use super::place::Place;
 use super::{App, protocol_error};
@@ -32,7 +32,7 @@ impl FromRequest<App> for Metadata {
             return Err(invalid("Content-Type must be application/json (RFC 7591 section 3.1)".into()));
         }
         let place = Place::of(&request);
-        let bytes = whole(request).await.map_err(|status| {
+        let bytes = whole(request, PROTOCOL_BODY).await.map_err(|status| {
             (status, invalid("the body is larger than 64 KiB, or could not be read".into())).into_response()
         })?;
         place.as_ref().map_or(Ok(()), Place::take)?;

@@ -12,7 +12,7 @@ use super::reply::{self, Encoding, Reply};
 use super::{ResourceType, resource_type};
 use crate::oauth::Params;
 use crate::resources::{Mount, Outcome, Precondition, Problem, format};
-use crate::web::body::{media_type, whole};
+use crate::web::body::{DOCUMENT_BODY, media_type, whole};
 use crate::web::place::Place;
 use crate::web::{App, error_page};
 
@@ -92,7 +92,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
         let method = parts.method.clone();
         let request = Request::from_parts(parts, body);
         let place = Place::of(&request);
-        let body = whole(request)
+        let body = whole(request, DOCUMENT_BODY)
             .await
             .map_err(|status| refuse(status.as_u16(), "the body is too large or could not be read".into()))?;
         place.as_ref().map_or(Ok(()), Place::take)?;
