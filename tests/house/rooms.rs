@@ -7,7 +7,7 @@ use super::source::{Source, sources};
 const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "clock"]),
     ("outbound", &["domain"]),
     ("oauth", &["identity", "outbound", "store", "domain", "clock"]),
     ("identity", &["store", "domain", "clock"]),
