@@ -73,7 +73,7 @@ fn signatures(criterion: &mut Criterion) {
         store.migrate().await.unwrap();
         let master = MasterKey::generate();
         Keys::new(store.clone(), &master).ensure(&ALGORITHMS, Clock::default().now()).await.unwrap();
-        Registry::new(store, &master, Vec::new()).await.unwrap().key_ring().await.unwrap()
+        Registry::new(store, &master, Vec::new(), None).await.unwrap().key_ring().await.unwrap()
     });
     let Value::Object(claims) = json!({
         "iss": "https://id.example.com", "sub": "alice", "aud": "web-app", "exp": 1_800_003_600, "iat": 1_800_000_000,

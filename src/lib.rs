@@ -23,6 +23,7 @@
 //! | [`identity`] | who the person is: sign-in, its throttle, logins of browsers, the queue for slow hashes |
 //! | [`oauth`] | the rules of OAuth 2.0 and OpenID Connect: a verb of [`oauth::Provider`] per endpoint, each grant a file |
 //! | [`outbound`] | the one guarded HTTP client for everything the server fetches or posts |
+//! | [`registration`] | clients that register themselves: what they may say, who vouches for them, how they change it |
 //! | [`resources`] | the documents administrators PUT: read, checked, changed, shown; bundles |
 //! | [`web`] | HTTP and HTML: the map of URLs at the end of [`web`], a file per endpoint or page |
 //! | [`config`] | settings: one table, from which flags, environment, file and help are derived |
@@ -46,6 +47,7 @@ pub mod domain;
 pub mod identity;
 pub mod oauth;
 pub mod outbound;
+pub mod registration;
 pub mod resources;
 pub mod server;
 pub mod store;

@@ -34,6 +34,8 @@ impl Server {
             refresh_grace: 10,
             password_grant: true,
             implicit_grant: true,
+            registration: false,
+            metadata_documents: countersign::oauth::metadata_document::Hosts::Only(Vec::new()),
         };
         let provider = runtime.block_on(async {
             let store = Store::open(&Location::SqliteMemory).await.expect("a database");

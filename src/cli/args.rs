@@ -100,7 +100,8 @@ const CLIENT: &str = "Examples:
   countersign client create web-app --redirect-uri https://app.example.com/callback --generate
   countersign client create mobile --public --redirect-uri com.example.app:/callback
   countersign client secret web-app --generate   prints the new secret, once
-  countersign client disable web-app";
+  countersign client disable web-app
+  countersign client initial-token --uses 10 --expires-in 3600   for --registration token";
 
 const HEALTH: &str = "Examples:
   countersign health
@@ -194,6 +195,8 @@ pub(super) enum ClientCommand {
         #[command(flatten)]
         named: NamedArgs,
     },
+    /// Make an initial access token, with which somebody may register clients, and print it, once
+    InitialToken(InitialTokenArgs),
 }
 
 impl KeysCommand {
@@ -220,6 +223,7 @@ impl ClientCommand {
             Self::Create(args) => &args.settings.0,
             Self::List(args) => &args.settings.0,
             Self::Disable(named) | Self::Enable(named) | Self::Secret { named, .. } => &named.settings.0,
+            Self::InitialToken(args) => &args.settings.0,
         }
     }
 }
@@ -228,6 +232,18 @@ impl ClientCommand {
 pub(super) struct NamedArgs {
     /// The id; for users also the user name or e-mail address
     pub(super) id: String,
+    #[command(flatten)]
+    pub(super) settings: Flags<Store>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct InitialTokenArgs {
+    /// How many clients may be registered with it
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) uses: u32,
+    /// Seconds that it lives
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) expires_in: u32,
     #[command(flatten)]
     pub(super) settings: Flags<Store>,
 }

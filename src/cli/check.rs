@@ -30,6 +30,9 @@ pub(super) async fn check(args: ServerArgs) -> Result<(), Failure> {
         let issuer = settings.issuer_at(settings.listen.port());
         findings.say("outbound CA", server::outbound(&settings, &issuer).map(drop).map_err(|finding| vec![finding]));
     }
+    if !settings.software_statement_issuers.is_empty() {
+        findings.say("software statements", server::registration(&settings).map(drop).map_err(|finding| vec![finding]));
+    }
     let master = if is_right(&table::MASTER_KEY) { findings.master_key(&settings) } else { None };
     let store = if is_right(&table::DATABASE_URL) { findings.database(&settings, master.as_ref()).await } else { None };
     if !settings.bundles.is_empty() {
@@ -115,7 +118,7 @@ impl Findings {
         }
         answer("database: fine");
         if let Some(master) = master {
-            let keys = Registry::new(store.clone(), master, Vec::new()).await;
+            let keys = Registry::new(store.clone(), master, Vec::new(), None).await;
             self.say("signing keys", keys.map(drop).map_err(|error| vec![error.to_string()]));
         }
         Some(store)

@@ -3,11 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::Failure;
-use super::args::{ClientCommand, ClientCreateArgs, NamedArgs};
+use super::args::{ClientCommand, ClientCreateArgs, InitialTokenArgs, NamedArgs};
 use super::documents::Documents;
 use super::output::{answer, answer_table};
 use super::prompt;
+use crate::clock::new_row_id;
 use crate::config::Purpose;
+use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::password::fast_form;
 use crate::domain::secret::Secret;
 use crate::resources::DocumentKind;
@@ -22,6 +24,7 @@ pub(super) async fn run(command: ClientCommand) -> Result<(), Failure> {
         ClientCommand::Disable(args) => set_active(documents, &args, false).await,
         ClientCommand::Enable(args) => set_active(documents, &args, true).await,
         ClientCommand::Secret { generate, named } => set_secret(documents, &named, generate).await,
+        ClientCommand::InitialToken(args) => initial_token(documents, &args).await,
     })
     .await
 }
@@ -65,6 +68,16 @@ fn document(args: &ClientCreateArgs) -> Map<String, Value> {
         body.insert("auth".into(), json!({ "authorization_code": flow }));
     }
     body
+}
+
+/// RFC 7591 §3: what an operator hands out so that somebody may register clients.
+async fn initial_token(documents: &Documents, args: &InitialTokenArgs) -> Result<(), Failure> {
+    let token = Bearer::generate(Kind::InitialAccessToken, new_row_id());
+    let expires_at = documents.clock().now().plus(args.expires_in.into());
+    let store = documents.verbs().store();
+    store.insert_initial_access_token(token.id(), token.digest(), args.uses.into(), expires_at).await?;
+    answer(token.reveal());
+    Ok(())
 }
 
 async fn list(documents: &Documents) -> Result<(), Failure> {

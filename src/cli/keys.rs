@@ -61,5 +61,5 @@ async fn retire(kid: &str, settings: &Settings, store: &Store) -> Result<(), Fai
 }
 
 async fn registry(settings: &Settings, store: &Store) -> Result<Registry, Failure> {
-    Ok(Registry::new(store.clone(), &settings.obtain_master_key()?, Vec::new()).await?)
+    Ok(Registry::new(store.clone(), &settings.obtain_master_key()?, Vec::new(), None).await?)
 }

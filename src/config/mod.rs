@@ -59,6 +59,14 @@ pub struct Settings {
     pub allow_grants: AllowGrants,
     /// Dynamic client registration.
     pub registration: Registration,
+    /// How many clients may be registered without a token from one network in an hour.
+    pub registration_rate: u32,
+    /// Seconds after which a client goes that registered itself and that nobody has consented to.
+    pub registration_unused_expiration: u32,
+    /// Whose software statements are believed, with the files of their keys.
+    pub software_statement_issuers: Vec<(String, PathBuf)>,
+    /// The hosts whose metadata documents are clients; `any`, `none`.
+    pub metadata_documents: Vec<String>,
     /// Seconds for which a rotated refresh token still returns its successor; 0 is strict.
     pub refresh_grace: u32,
     /// Seconds that an access token lives where its client's document names no other life.

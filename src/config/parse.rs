@@ -125,12 +125,23 @@ pub(super) fn secret(text: &str) -> Parsed<Secret> {
 pub(super) fn registration(text: &str) -> Parsed<Registration> {
     match text {
         "closed" => Ok(Registration::Closed),
-        "token" | "open" => wrong(
-            format!("dynamic registration (`{text}`) is not available in this version"),
-            "write closed, and put clients into a bundle or PUT /Client/{id}",
-        ),
-        _ => wrong(format!("`{text}` is not a mode of registration"), "write closed"),
+        "token" => Ok(Registration::Token),
+        "open" => Ok(Registration::Open),
+        _ => wrong(format!("`{text}` is not a mode of registration"), "write closed, token or open"),
     }
+}
+
+/// An issuer and the file of its keys.
+pub(super) fn statement_issuer(text: &str) -> Parsed<(String, PathBuf)> {
+    match text.rsplit_once('=') {
+        Some((issuer, file)) if !issuer.is_empty() && !file.is_empty() => Ok((issuer.to_owned(), file.into())),
+        _ => wrong(format!("`{text}` is not an issuer with a file"), "write ISSUER=FILE, the file being a JWKS"),
+    }
+}
+
+/// A host, `any` or `none`.
+pub(super) fn document_host(text: &str) -> Parsed<String> {
+    if matches!(text, "any" | "none") { Ok(text.to_owned()) } else { host(text) }
 }
 
 pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
@@ -175,6 +186,14 @@ pub(super) fn network(text: &str) -> Parsed<IpNet> {
 pub(super) fn seconds(text: &str) -> Parsed<u32> {
     text.parse()
         .or_else(|_| wrong(format!("`{text}` is not a number of seconds"), "write a whole number, such as 3600"))
+}
+
+/// A whole number, at least one.
+pub(super) fn count(text: &str) -> Parsed<u32> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => wrong(format!("`{text}` is not a number above 0"), "write a whole number, such as 100"),
+    }
 }
 
 /// Whole seconds, at least one.

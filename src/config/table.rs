@@ -141,11 +141,53 @@ pub const ALLOW_GRANT: Setting = Setting {
 /// Dynamic client registration.
 pub const REGISTRATION: Setting = Setting {
     default: Default::Value("closed"),
+    dev_default: Some("open"),
     ..Setting::new(
         "registration",
         "COUNTERSIGN_REGISTRATION",
         "MODE",
-        "Dynamic client registration: `closed`, the only mode of this version.",
+        "Dynamic client registration: `closed`, `token` (an initial access token or the `admin` scope), or `open`.",
+    )
+};
+/// How many clients may register.
+pub const REGISTRATION_RATE: Setting = Setting {
+    default: Default::Value("600"),
+    ..Setting::new(
+        "registration-rate",
+        "COUNTERSIGN_REGISTRATION_RATE",
+        "NUMBER",
+        "How many clients may be registered without a token from one network in an hour, on each node.",
+    )
+};
+/// When a client goes that nobody uses.
+pub const REGISTRATION_UNUSED_EXPIRATION: Setting = Setting {
+    default: Default::Value("2592000"),
+    ..Setting::new(
+        "registration-unused-expiration",
+        "COUNTERSIGN_REGISTRATION_UNUSED_EXPIRATION",
+        "SECONDS",
+        "When a client that registered itself goes, if nobody has consented to it by then.",
+    )
+};
+/// Whose software statements are believed.
+pub const SOFTWARE_STATEMENT_ISSUER: Setting = Setting {
+    kind: Kind::Many,
+    ..Setting::new(
+        "software-statement-issuer",
+        "COUNTERSIGN_SOFTWARE_STATEMENT_ISSUERS",
+        "ISSUER=FILE",
+        "Whose software statements are believed (RFC 7591 §2.3), each with a file of its public keys (a JWKS).",
+    )
+};
+/// Clients that are described at a URL.
+pub const METADATA_DOCUMENTS: Setting = Setting {
+    kind: Kind::Many,
+    default: Default::Value("any"),
+    ..Setting::new(
+        "metadata-documents",
+        "COUNTERSIGN_METADATA_DOCUMENTS",
+        "HOST",
+        "Hosts whose client ID metadata documents are clients without registration; `any`, or `none`.",
     )
 };
 /// How long a used refresh token may be repeated.
@@ -259,6 +301,10 @@ pub const SETTINGS: &[&Setting] = &[
     &ALLOWED_HOST,
     &ALLOW_GRANT,
     &REGISTRATION,
+    &REGISTRATION_RATE,
+    &REGISTRATION_UNUSED_EXPIRATION,
+    &SOFTWARE_STATEMENT_ISSUER,
+    &METADATA_DOCUMENTS,
     &REFRESH_GRACE,
     &ACCESS_TOKEN_EXPIRATION,
     &MAX_REFRESH_TOKEN_EXPIRATION,

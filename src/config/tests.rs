@@ -130,13 +130,13 @@ fn all_problems_are_told_at_once_each_with_its_place() {
     let problems = Given::default()
         .flag("listen", &["8080"])
         .env("COUNTERSIGN_REFRESH_GRACE", "soon")
-        .env("COUNTERSIGN_REGISTRATION", "open")
+        .env("COUNTERSIGN_REGISTRATION", "all")
         .env("COUNTERSIGN_DATABASE_URL", "postgres://u:p@db/x")
         .file("countersign.yaml", "tls_cert: cert.pem\nallow_grant: [pasword]\nallowed_host: https://x/\n")
         .problems(Purpose::Serve);
     assert_says(&problems, &["flag --listen", "`8080`", "write 127.0.0.1:8080"]);
     assert_says(&problems, &["environment COUNTERSIGN_REFRESH_GRACE", "`soon`"]);
-    assert_says(&problems, &["environment COUNTERSIGN_REGISTRATION", "not available in this version"]);
+    assert_says(&problems, &["environment COUNTERSIGN_REGISTRATION", "write closed, token or open"]);
     assert_says(&problems, &["countersign.yaml: tls_cert", "add --tls-key"]);
     assert_says(&problems, &["countersign.yaml: allow_grant", "did you mean password?"]);
     assert_says(&problems, &["countersign.yaml: allowed_host", "is not a host name"]);

@@ -103,6 +103,13 @@ impl Reading<'_> {
                 password: grants.iter().any(|grant| grant == "password"),
             },
             registration: self.one(&table::REGISTRATION, parse::registration).0.unwrap_or(Registration::Closed),
+            registration_rate: self.one(&table::REGISTRATION_RATE, parse::count).0.unwrap_or(1),
+            registration_unused_expiration: self
+                .one(&table::REGISTRATION_UNUSED_EXPIRATION, parse::positive_seconds)
+                .0
+                .unwrap_or(1),
+            software_statement_issuers: self.many(&table::SOFTWARE_STATEMENT_ISSUER, parse::statement_issuer).0,
+            metadata_documents: self.many(&table::METADATA_DOCUMENTS, parse::document_host).0,
             refresh_grace: self.one(&table::REFRESH_GRACE, parse::seconds).0.unwrap_or_default(),
             access_token_expiration: access.unwrap_or(1),
             max_refresh_token_expiration: self.one(&table::MAX_REFRESH_TOKEN_EXPIRATION, parse::positive_seconds).0,

@@ -23,6 +23,10 @@ pub enum Kind {
     AuthorizationCode,
     /// `cs_ls_`: the cookie of a signed-in browser.
     LoginSession,
+    /// `cs_it_`: what lets somebody register clients.
+    InitialAccessToken,
+    /// `cs_ra_`: what lets a client manage its registration.
+    RegistrationAccessToken,
 }
 
 impl Kind {
@@ -32,6 +36,8 @@ impl Kind {
             Self::RefreshToken => "cs_rt_",
             Self::AuthorizationCode => "cs_ac_",
             Self::LoginSession => "cs_ls_",
+            Self::InitialAccessToken => "cs_it_",
+            Self::RegistrationAccessToken => "cs_ra_",
         }
     }
 }

@@ -6,9 +6,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::client_metadata::hosts;
 use super::redirect_uri::RedirectUri;
 use super::response_type::ResponseType;
-use super::scope::Scope;
+use super::scope::{ADMIN, Scope};
 
 /// A client as the protocol sees it.
 #[derive(Clone, Debug)]
@@ -78,6 +79,39 @@ pub struct Document {
     pub logo_uri: Option<String>,
     /// Origins whose scripts may call the token endpoint.
     pub allowed_origins: Vec<String>,
+    /// `client_uri`, linked on the login and consent pages.
+    pub client_uri: Option<String>,
+    /// `registration`: how the client came here, where it registered itself.
+    pub registration: Option<Registered>,
+    /// `subject_type` (Core §8).
+    pub subject_type: SubjectType,
+    sector_identifier_uri: Option<String>,
+}
+
+/// Who vouched for a client that registered itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registered {
+    /// Nobody: registration was open.
+    Open,
+    /// Who handed out an initial access token, or an administrator.
+    Token,
+    /// Whoever signed its software statement.
+    Statement,
+    /// Nobody: it is described at the URL that is its `client_id`.
+    #[serde(skip)]
+    MetadataDocument,
+}
+
+/// Whether every client sees the same `sub` for a person (Core §8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubjectType {
+    /// The same for all.
+    #[default]
+    Public,
+    /// Another one for each sector.
+    Pairwise,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -270,6 +304,27 @@ impl Client {
             }
         }
         uris
+    }
+
+    /// Whether nobody vouched for what it says of itself.
+    pub fn is_unverified(&self) -> bool {
+        matches!(self.document.registration, Some(Registered::Open | Registered::MetadataDocument))
+    }
+
+    /// Whether its document lists the scope that administers; no list at all is not "everything".
+    pub fn may_administer(&self) -> bool {
+        self.allowed_scope().is_some_and(|scope| scope.contains(ADMIN))
+    }
+
+    /// The sector of its pairwise identifiers (Core §8.1): the host of its `sector_identifier_uri`, else of its redirect URIs; the
+    /// client itself where it has neither.
+    pub fn sector(&self) -> String {
+        let redirect_uris = self.redirect_uris();
+        let uris: Vec<&str> = match &self.document.sector_identifier_uri {
+            Some(uri) => vec![uri],
+            None => redirect_uris.iter().map(RedirectUri::as_str).collect(),
+        };
+        hosts(uris).into_iter().next().unwrap_or_else(|| self.id.clone())
     }
 
     /// The scopes it may ask for; `None` where its document does not limit them.

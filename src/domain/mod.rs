@@ -6,6 +6,7 @@
 pub mod bearer;
 pub mod claims;
 pub mod client;
+pub mod client_metadata;
 pub mod internal;
 pub mod jwk;
 pub mod password;

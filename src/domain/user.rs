@@ -7,7 +7,7 @@ use super::scope::Scope;
 /// A user as sign-in and the token endpoint see it.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// The id, which is the `sub` of every token.
+    /// The id; the `sub` of tokens, but for clients that ask for another (`subject_type`).
     pub id: String,
     /// Whether the person may sign in and tokens may be issued.
     pub active: bool,
@@ -41,16 +41,16 @@ impl User {
         roles.into_iter().flatten().any(|entry| entry.get("value").and_then(Value::as_str) == Some(role))
     }
 
-    /// The claims that the granted scopes show (Core §5.4), `sub` among them.
-    pub fn claims(&self, scope: &Scope) -> Map<String, Value> {
+    /// The claims that the granted scopes show (Core §5.4), with the `sub` that the client sees.
+    pub fn claims(&self, sub: &str, scope: &Scope) -> Map<String, Value> {
         let shown = CLAIM_SCOPES.iter().filter(|(word, _)| scope.contains(word));
-        self.named_claims(shown.flat_map(|(_, names)| names.iter().copied()))
+        let shown = self.named_claims(shown.flat_map(|(_, names)| names.iter().copied()));
+        [("sub".to_owned(), json!(sub))].into_iter().chain(shown).collect()
     }
 
-    /// The claims of these names, and `sub`; a claim without a value is left out (Core §5.3.2).
+    /// The claims of these names; a claim without a value is left out (Core §5.3.2).
     pub fn named_claims<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Map<String, Value> {
-        let found = names.into_iter().filter_map(|name| Some((name.to_owned(), self.claim(name)?)));
-        [("sub".to_owned(), json!(self.id))].into_iter().chain(found).collect()
+        names.into_iter().filter_map(|name| Some((name.to_owned(), self.claim(name)?))).collect()
     }
 
     /// One claim (Core §5.1), of the type it must have.

@@ -14,7 +14,7 @@ use super::Provider;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{ADMIN, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::sessions::{Found, Session};
@@ -73,6 +73,15 @@ const KNOWN_FOR: Duration = Duration::from_mins(10);
 impl Default for Known {
     fn default() -> Self {
         Self(Cache::builder().max_capacity(KNOWN).time_to_idle(KNOWN_FOR).build())
+    }
+}
+
+impl AccessToken {
+    /// Whether it carries the right to administer: the scope must still stand in the client's document (no list at all is not
+    /// "everything") and, where the token is a person's, belong to that person.
+    pub fn administers(&self) -> bool {
+        let person = self.user.as_ref().is_none_or(|user| user.has_role(ADMIN));
+        self.scope.contains(ADMIN) && self.client.may_administer() && person
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Provider;
 use super::authorize::PROMPTS;
 use super::keys::ALGORITHMS;
+use super::metadata_document::Hosts;
 use crate::domain::client::GrantType;
 use crate::domain::jwk::{SECRET_ALGORITHMS, SIGNING_ALGORITHMS};
 use crate::domain::response_type::{RESPONSE_TYPES, ResponseMode, ResponseType};
@@ -27,7 +28,7 @@ pub const ALIASES: [(&str, &[&str]); 2] =
     [("token_endpoint", &["/auth/token", "/token"]), ("introspection_endpoint", &["/auth/introspect"])];
 
 /// How a client may authenticate.
-const CLIENT_AUTHENTICATION: [&str; 5] =
+pub(super) const CLIENT_AUTHENTICATION: [&str; 5] =
     ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"];
 
 /// Every path of an endpoint, the canonical one first.
@@ -71,7 +72,7 @@ impl Provider {
             "code_challenge_methods_supported": ["S256"],
             "scopes_supported": scopes,
             "claims_supported": claims,
-            "subject_types_supported": ["public"],
+            "subject_types_supported": ["public", "pairwise"],
             "claim_types_supported": ["normal"],
             "acr_values_supported": [self.acr()],
             "display_values_supported": ["page"],
@@ -93,6 +94,11 @@ impl Provider {
             // Unsigned ones are for clients that register that; whoever registers nothing may use any of these.
             "request_object_signing_alg_values_supported": SIGNING_ALGORITHMS,
         });
+        if self.rules.registration {
+            metadata.insert("registration_endpoint".into(), json!(format!("{}/oauth2/register", self.issuer())));
+        }
+        let documents = self.rules.metadata_documents != Hosts::Only(Vec::new());
+        metadata.insert("client_id_metadata_document_supported".into(), json!(documents));
         if let Value::Object(rest) = rest {
             metadata.extend(rest);
         }

@@ -10,7 +10,7 @@ use super::access_token::AccessToken;
 use super::client_authentication::{Basic, Proven};
 use super::{ErrorCode, Failure, Params, Provider, Refused};
 use crate::domain::bearer::{Bearer, Kind};
-use crate::domain::client::{Client, Introspect};
+use crate::domain::client::{Client, Introspect, SubjectType};
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 
@@ -75,15 +75,18 @@ impl Provider {
     }
 
     fn describe(&self, token: &AccessToken) -> Result<String, Internal> {
+        // Whoever asks sees the subject that the token's client sees, as in a JWT; and no name beside one that tells nobody who it is.
         let user = token.user.as_ref();
+        let sub = user.map(|user| self.subject(&token.client, &user.id));
+        let named = user.filter(|_| token.client.document.subject_type == SubjectType::Public);
         Ok(serde_json::to_string(&Description {
             active: true,
             iss: self.issuer(),
             client_id: &token.client.id,
             token_type: "Bearer",
             scope: &token.scope.to_string(),
-            sub: Some(user.map_or(&token.client.id, |user| &user.id)),
-            username: user.map(|user| user.body.get("userName").and_then(Value::as_str).unwrap_or(&user.id)),
+            sub: Some(sub.as_deref().unwrap_or(&token.client.id)),
+            username: named.map(|user| user.body.get("userName").and_then(Value::as_str).unwrap_or(&user.id)),
             aud: Some(match token.audience.as_slice() {
                 [one] => OneOrMany::One(one),
                 many => OneOrMany::Many(many),
@@ -110,13 +113,14 @@ impl Provider {
         let Some(client) = self.client_of(session.client_id.as_deref(), session.client_epoch).await? else {
             return Ok(None);
         };
+        let sub = session.user_id.as_deref().map(|id| self.subject(&client, id));
         Ok(Some(serde_json::to_string(&Description {
             active: true,
             iss: self.issuer(),
             client_id: &client.id,
             token_type: "refresh_token",
             scope: &session.granted_scope,
-            sub: session.user_id.as_deref(),
+            sub: sub.as_deref(),
             username: None,
             aud: None,
             iat: session.created_at,

@@ -1,8 +1,11 @@
 //! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): who asks, may the browser go back there, must the person confirm?
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Failure, Params, Provider, Refused};
+use crate::domain::client::Client;
 
 /// A logout request, proven as far as it can be.
 #[derive(Clone, Debug)]
@@ -11,19 +14,17 @@ pub struct LogoutRequest {
     pub return_to: Option<String>,
     /// The client's name, where one asks.
     pub client_name: Option<String>,
-    /// The person the hint is about.
-    hinted_user: Option<String>,
-}
-
-impl LogoutRequest {
-    /// Whether the person has to confirm: unless the request carries an ID token that we issued for them (§2: a request
-    /// without one could come from anywhere).
-    pub fn needs_confirmation(&self, user_id: &str) -> bool {
-        self.hinted_user.as_deref() != Some(user_id)
-    }
+    /// Whom the hint is about: the client that it was issued to, and its `sub`.
+    hinted: Option<(Arc<Client>, String)>,
 }
 
 impl Provider {
+    /// Whether the person has to confirm: unless the request carries an ID token that we issued for them (§2: a request
+    /// without one could come from anywhere).
+    pub fn logout_needs_confirmation(&self, request: &LogoutRequest, user_id: &str) -> bool {
+        !request.hinted.as_ref().is_some_and(|(client, sub)| self.is_subject(client, sub, user_id))
+    }
+
     /// Reads and proves a logout request (§2, §3). An expired hint is as good as a fresh one; one that is not ours is refused.
     pub async fn logout_request(&self, params: &Params) -> Result<LogoutRequest, Failure> {
         params.refuse_repeated()?;
@@ -59,8 +60,8 @@ impl Provider {
         };
         Ok(LogoutRequest {
             return_to,
-            client_name: client.map(|client| client.name.clone()),
-            hinted_user: text("sub").map(str::to_owned),
+            client_name: client.as_ref().map(|client| client.name.clone()),
+            hinted: client.zip(text("sub").map(str::to_owned)),
         })
     }
 }

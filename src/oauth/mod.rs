@@ -30,15 +30,20 @@ pub mod introspect;
 mod jws;
 pub mod keys;
 pub mod logout;
+pub mod metadata_document;
 pub mod params;
+pub mod rate;
 pub mod refused;
 pub mod registry;
 mod request_object;
+pub mod resource;
 pub mod revoke;
+pub mod subject;
 pub mod token;
 pub mod userinfo;
 
 use client_keys::ClientKeys;
+use metadata_document::MetadataDocuments;
 pub use params::Params;
 pub use refused::{ErrorCode, Failure, Refused};
 use registry::Registry;
@@ -58,6 +63,10 @@ pub struct Rules {
     pub password_grant: bool,
     /// Whether tokens may leave the authorization endpoint (RFC 9700 §2.1.2: they should not; off unless an operator turns it on).
     pub implicit_grant: bool,
+    /// Whether clients may register themselves.
+    pub registration: bool,
+    /// Which hosts' metadata documents are clients.
+    pub metadata_documents: metadata_document::Hosts,
 }
 
 impl Rules {
@@ -84,6 +93,7 @@ pub struct Provider {
     client_keys: ClientKeys,
     documents_key: Arc<SealingKey>,
     refresh_key: MacKey,
+    subject_key: MacKey,
     secret_cache_key: MacKey,
     verified_secrets: moka::future::Cache<[u8; 32], ()>,
     wrong_secrets: moka::sync::Cache<[u8; 32], Arc<AtomicU32>>,
@@ -105,7 +115,8 @@ impl Provider {
         hashing: Hashing,
         outbound: Outbound,
     ) -> Result<Self, Internal> {
-        let registry = Registry::new(store.clone(), master, own).await?;
+        let documents = MetadataDocuments::new(store.clone(), outbound.clone(), rules.metadata_documents.clone());
+        let registry = Registry::new(store.clone(), master, own, Some(documents)).await?;
         let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
         Ok(Self {
             rules: Arc::new(rules),
@@ -118,6 +129,7 @@ impl Provider {
             outbound,
             documents_key: Arc::new(SealingKey::for_documents(master)),
             refresh_key: master.mac_key("refresh token succession"),
+            subject_key: master.mac_key("pairwise subjects"),
             secret_cache_key: MacKey::ephemeral(),
             known_tokens: access_token::Known::default(),
             verified_secrets: moka::future::Cache::new(VERIFIED_SECRETS),

@@ -1,6 +1,7 @@
 //! The parameters of a protocol request, whatever they were written in.
 //!
-//! RFC 6749 §3.1 and §3.2: a name said twice is an error, an unknown one is ignored, and one without a value counts as absent.
+//! RFC 6749 §3.1 and §3.2: a name said twice is an error (but for `resource`, RFC 8707 §2), an unknown one is ignored, and one
+//! without a value counts as absent.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,6 +10,7 @@ use percent_encoding::percent_decode;
 use serde_json::Value;
 
 use super::refused::Refused;
+use super::resource::{MAX_RESOURCES, RESOURCE};
 use crate::domain::secret::Secret;
 
 /// A request has no more parameters than this, and none is longer.
@@ -19,6 +21,7 @@ const MAX_VALUE: usize = 16_384;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     values: BTreeMap<String, Sensitive>,
+    resources: Vec<Sensitive>,
     repeated: Vec<String>,
 }
 
@@ -58,6 +61,12 @@ impl Params {
                 Value::String(text) => text,
                 Value::Bool(flag) => flag.to_string(),
                 Value::Number(number) => number.to_string(),
+                Value::Array(items) if name == RESOURCE && items.iter().all(Value::is_string) => {
+                    for item in items.iter().filter_map(Value::as_str) {
+                        params.insert(name.clone(), item.to_owned())?;
+                    }
+                    continue;
+                }
                 Value::Array(_) | Value::Object(_) => {
                     return Err(Refused::invalid_request(format!("{name} must be a string")));
                 }
@@ -74,6 +83,14 @@ impl Params {
         if name.chars().chain(value.chars()).any(char::is_control) {
             return Err(Refused::invalid_request("a parameter has a control character in it"));
         }
+        // RFC 8707 §2: the one parameter that may occur several times.
+        if name == RESOURCE {
+            if self.resources.len() >= MAX_RESOURCES {
+                return Err(Refused::invalid_request("the request names too many resources"));
+            }
+            self.resources.push(Sensitive(value));
+            return Ok(());
+        }
         match self.values.entry(name) {
             Entry::Occupied(said) => self.repeated.push(said.key().clone()),
             Entry::Vacant(new) => drop(new.insert(Sensitive(value))),
@@ -84,6 +101,11 @@ impl Params {
     /// The value of a name; an empty one counts as absent.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|value| value.0.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The values of `resource`, which may be several; empty ones count as absent.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        self.resources.iter().map(|value| value.0.as_str()).filter(|value| !value.is_empty())
     }
 
     /// The value of a name that must be there.
@@ -113,6 +135,7 @@ impl Params {
     pub fn to_query(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.values.iter().map(|(name, value)| (name, &value.0)));
+        query.extend_pairs(self.resources.iter().map(|value| (RESOURCE, &value.0)));
         query.finish()
     }
 

@@ -32,6 +32,13 @@ pub enum ErrorCode {
     UnsupportedTokenType,
     // RFC 8707 §2
     InvalidTarget,
+    // RFC 7591 §3.2.2
+    InvalidRedirectUri,
+    InvalidClientMetadata,
+    InvalidSoftwareStatement,
+    UnapprovedSoftwareStatement,
+    // RFC 6749 §4.1.2.1: too many requests
+    TemporarilyUnavailable,
 }
 
 impl ErrorCode {
@@ -58,6 +65,11 @@ impl ErrorCode {
             Self::InsufficientScope => "insufficient_scope",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
     }
 }

@@ -12,6 +12,7 @@ use moka::future::Cache;
 use tokio::sync::{Mutex, watch};
 
 use super::keys::{ALGORITHMS, KeyRing, Keys};
+use super::metadata_document::MetadataDocuments;
 use crate::clock::monotonic_millis;
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
@@ -37,6 +38,7 @@ struct Inner {
     store: Store,
     keys: Keys,
     own: Vec<Arc<Client>>,
+    documents: Option<MetadataDocuments>,
     clients: Cache<String, Arc<Client>>,
     ring: ArcSwap<KeyRing>,
     version: AtomicI64,
@@ -49,7 +51,12 @@ struct Inner {
 
 impl Registry {
     /// Reads the keys, which are there. `own` are clients that go with the settings and are no documents.
-    pub async fn new(store: Store, master: &MasterKey, own: Vec<Client>) -> Result<Self, Internal> {
+    pub async fn new(
+        store: Store,
+        master: &MasterKey,
+        own: Vec<Client>,
+        documents: Option<MetadataDocuments>,
+    ) -> Result<Self, Internal> {
         let keys = Keys::new(store.clone(), master);
         let version = store.configuration_version().await?;
         let ring = keys.load().await?;
@@ -57,6 +64,7 @@ impl Registry {
             store,
             keys,
             own: own.into_iter().map(Arc::new).collect(),
+            documents,
             clients: Cache::new(CLIENTS),
             ring: ArcSwap::from_pointee(ring),
             version: AtomicI64::new(version),
@@ -73,6 +81,9 @@ impl Registry {
         if let Some(own) = self.0.own.iter().find(|client| client.id == id) {
             return Ok(Some(Arc::clone(own)));
         }
+        if let Some(documents) = self.documents_of(id) {
+            return documents.last_known(id).await;
+        }
         self.refresh().await?;
         if let Some(client) = self.0.clients.get(id).await {
             return Ok(Some(client));
@@ -85,6 +96,26 @@ impl Registry {
             self.0.clients.invalidate(id).await;
         }
         Ok(Some(client))
+    }
+
+    /// The client of this id as it is now, for one who begins: a metadata document that is not fresh is fetched anew.
+    pub async fn current_client(&self, id: &str) -> Result<Option<Arc<Client>>, Internal> {
+        match self.documents_of(id) {
+            Some(documents) => documents.current(id).await,
+            None => self.client(id).await,
+        }
+    }
+
+    /// Keeps the metadata document of a client that somebody has consented to.
+    pub async fn keep_document(&self, id: &str, now: Timestamp) -> Result<(), Internal> {
+        match self.documents_of(id) {
+            Some(documents) => documents.keep(id, now).await,
+            None => Ok(()),
+        }
+    }
+
+    fn documents_of(&self, id: &str) -> Option<&MetadataDocuments> {
+        self.0.documents.as_ref().filter(|documents| documents.is_one(id))
     }
 
     /// The signing keys.

@@ -5,22 +5,22 @@ use serde_json::{Map, Value};
 use super::access_token::AccessToken;
 use super::{ErrorCode, Provider, Refused};
 use crate::domain::claims::RequestedClaims;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, SubjectType};
 use crate::domain::internal::Internal;
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 
-/// The claims that the token's scopes show (Core §5.4), and those that its authorization request asked for by name (§5.5).
-pub fn claims(token: &AccessToken) -> Result<Map<String, Value>, Refused> {
-    let user = person(token)?;
-    let mut claims = user.claims(&token.scope);
-    let asked = token.session.as_ref().and_then(|session| session.claims.as_deref());
-    claims.extend(user.named_claims(RequestedClaims::stored(asked).userinfo.iter().map(String::as_str)));
-    Ok(claims)
-}
-
 impl Provider {
+    /// The claims that the token's scopes show (Core §5.4), and those that its authorization request asked for by name (§5.5).
+    pub fn userinfo(&self, token: &AccessToken) -> Result<Map<String, Value>, Refused> {
+        let user = person(token)?;
+        let mut claims = user.claims(&self.subject(&token.client, &user.id), &token.scope);
+        let asked = token.session.as_ref().and_then(|session| session.claims.as_deref());
+        claims.extend(user.named_claims(RequestedClaims::stored(asked).userinfo.iter().map(String::as_str)));
+        Ok(claims)
+    }
+
     /// The claims as a JWT with issuer and audience, where the client asks for one (Core §5.3.2). It has no expiry, and so is never
     /// taken for an ID token.
     pub async fn signed_userinfo(
@@ -35,12 +35,27 @@ impl Provider {
         claims.insert("aud".into(), token.client.id.as_str().into());
         self.sign(alg, "JWT", &claims, now).await.map(Some)
     }
-}
 
-/// The same in Aidbox's shape, where the client may have it: the User document without secrets.
-pub fn document(token: &AccessToken) -> Result<Value, Refused> {
-    let user = person(token)?;
-    Ok(in_token_response(&token.client, user, &token.scope).unwrap_or_else(|| Value::Object(user.claims(&token.scope))))
+    /// The same in Aidbox's shape, where the client may have it: the User document without secrets.
+    pub fn userinfo_document(&self, token: &AccessToken) -> Result<Value, Refused> {
+        match self.userinfo_in_token_response(&token.client, person(token)?, &token.scope) {
+            Some(document) => Ok(document),
+            None => self.userinfo(token).map(Value::Object),
+        }
+    }
+
+    /// `userinfo` in a token answer: the whole User for first-party clients, as Aidbox does; for others only where their document
+    /// says `token_response_userinfo`, and then only what the granted scopes show. A document has the user's id in it, which is
+    /// not for clients with pairwise subjects.
+    pub(super) fn userinfo_in_token_response(&self, client: &Client, user: &User, scope: &Scope) -> Option<Value> {
+        let first_party = client.document.first_party;
+        let whole = first_party && client.document.subject_type == SubjectType::Public;
+        match client.document.token_response_userinfo.unwrap_or(first_party) {
+            false => None,
+            true if whole => Some(user.document()),
+            true => Some(Value::Object(user.claims(&self.subject(client, &user.id), scope))),
+        }
+    }
 }
 
 /// Core §5.3: the endpoint answers to tokens of a person, issued by an OpenID Connect request. Those of a first-party client
@@ -55,16 +70,5 @@ fn person(token: &AccessToken) -> Result<&User, Refused> {
         Ok(user)
     } else {
         Err(insufficient("the token lacks the scope openid"))
-    }
-}
-
-/// `userinfo` in a token answer: the whole User for first-party clients, as Aidbox does; for others only where their document
-/// says `token_response_userinfo`, and then only what the granted scopes show.
-pub fn in_token_response(client: &Client, user: &User, scope: &Scope) -> Option<Value> {
-    let first_party = client.document.first_party;
-    match client.document.token_response_userinfo.unwrap_or(first_party) {
-        false => None,
-        true if first_party => Some(user.document()),
-        true => Some(Value::Object(user.claims(scope))),
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::outcome::Issue;
 use super::secret_fields::MASK;
+use crate::domain::client_metadata::hosts;
 use crate::domain::jwk::{KeySet, SECRET_ALGORITHMS};
 use crate::domain::password;
 use crate::domain::redirect_uri::RedirectUri;
@@ -69,6 +70,7 @@ pub(super) fn check(body: &Map<String, Value>, http_redirects: bool, issues: &mu
             "empty secrets do not exist; leave the field out for a public client",
         ));
     }
+    sector(body, issues);
     keys(body, http_redirects, issues);
     authentication(body, issues);
     request_uris(body, http_redirects, issues);
@@ -132,6 +134,21 @@ fn signing_secret(secret: Option<&str>, alg: Option<&str>) -> Result<(), Issue> 
         Some(_) => return Ok(()),
     };
     Err(Issue::invalid("Client.secret", why))
+}
+
+/// Core §8.1: pairwise subjects of several hosts need a sector that holds them together.
+fn sector(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
+    let uris = body.get("auth").and_then(|auth| auth.get("authorization_code"));
+    let listed = uris.and_then(|flow| flow.get("redirect_uris"));
+    let one = uris.and_then(|flow| flow.get("redirect_uri")).and_then(Value::as_str);
+    let pairwise = body.get("subject_type").and_then(Value::as_str) == Some("pairwise");
+    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(one.into_iter().chain(texts(listed))).len() > 1
+    {
+        issues.push(Issue::invalid(
+            "Client.sector_identifier_uri",
+            "required with subject_type pairwise where the redirect URIs have several hosts (OpenID Connect Core §8.1)",
+        ));
+    }
 }
 
 fn request_uris(body: &Map<String, Value>, http: bool, issues: &mut Vec<Issue>) {

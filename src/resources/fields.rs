@@ -77,6 +77,7 @@ pub const CLIENT: &[Field] = &[
     field("redirect_uri", Kind::Text),
     field("audience", Kind::TextOrTexts),
     // Ours.
+    field("registration", Kind::OneOf(&["open", "token", "statement"])),
     field("introspect", Kind::OneOf(&["own", "audience", "any"])),
     field("token_response_userinfo", Kind::Boolean),
     field("access_token_signed_response_alg", Kind::OneOf(SIGNING)),
@@ -88,6 +89,7 @@ pub const CLIENT: &[Field] = &[
     field("contacts", Kind::Texts),
     field("software_id", Kind::Text),
     field("software_version", Kind::Text),
+    field("software_statement", Kind::Text),
     field("application_type", Kind::OneOf(&["web", "native"])),
     field("response_types", Kind::Texts),
     field("token_endpoint_auth_method", Kind::OneOf(AUTHENTICATION)),

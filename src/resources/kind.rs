@@ -132,12 +132,22 @@ fn grant(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
             Some(reference) if reference.get("resourceType").and_then(Value::as_str) != Some(kind) => {
                 issues.push(Issue::invalid(format!("Grant.{name}"), format!("must refer to a {kind}")));
             }
-            Some(reference) if !reference.get("id").and_then(Value::as_str).is_some_and(is_id) => {
+            Some(reference)
+                if !reference
+                    .get("id")
+                    .and_then(Value::as_str)
+                    .is_some_and(|id| is_id(id) || is_document(kind, id)) =>
+            {
                 issues.push(Issue::invalid(format!("Grant.{name}.id"), format!("is no id of a {kind}")));
             }
             Some(_) => {}
         }
     }
+}
+
+/// The `client_id` of a client that is described at a URL.
+fn is_document(kind: &str, id: &str) -> bool {
+    kind == "Client" && id.starts_with("https://") && id.len() <= 512
 }
 
 #[cfg(test)]

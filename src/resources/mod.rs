@@ -28,6 +28,9 @@ pub use render::Mount;
 pub use secret_fields::Keeper;
 pub use write::{Effect, Written};
 
+use crate::domain::internal::Internal;
+use crate::domain::password;
+use crate::domain::secret::{Digest, Secret};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 pub use crate::store::documents::Row;
@@ -83,6 +86,16 @@ impl Documents {
         &self.store
     }
 
+    /// The logo that came from an address, as PNG.
+    pub async fn logo(&self, address: Digest) -> Result<Option<Vec<u8>>, Internal> {
+        Ok(self.store.logo(address).await?)
+    }
+
+    /// Keeps the logo that came from an address.
+    pub async fn keep_logo(&self, address: Digest, png: &[u8], now: Timestamp) -> Result<(), Internal> {
+        Ok(self.store.keep_logo(address, png, now).await?)
+    }
+
     /// The document; 404 where there never was one, 410 where it was deleted.
     pub async fn read(&self, kind: DocumentKind, id: &str) -> Result<Row, Problem> {
         if !is_id(id) {
@@ -103,6 +116,16 @@ impl Documents {
     pub async fn change(&self, change: Change, expected: &Precondition, now: Timestamp) -> Result<Written, Problem> {
         let mut written = self.change_all(vec![(change, expected.clone())], None, now).await?;
         written.pop().ok_or_else(|| Outcome::new(500, "exception", "nothing was written").into())
+    }
+
+    /// Whether this is the secret that a document keeps in this form, of those that the server made.
+    pub fn is_secret(&self, kind: DocumentKind, id: &str, form: &str, plain: &Secret) -> bool {
+        let context = format!("{}/{id}/secret", kind.name());
+        let of = |secret: &Secret| Digest::of(secret.expose().as_bytes());
+        match self.keeper.sealing.open_text(&context, form) {
+            Some(kept) => of(plain).matches(of(&kept).as_bytes()),
+            None => password::verify_fast(plain, form) == Some(true),
+        }
     }
 
     /// The document as a reader sees it, for a change in place.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::outcome::Issue;
+use crate::domain::client_metadata::is_tag;
 
 /// A field of a document.
 #[derive(Debug)]
@@ -63,10 +64,21 @@ pub fn problems(resource: &str, fields: &[Field], document: &Map<String, Value>)
 fn object(path: &str, fields: &[Field], members: &Map<String, Value>, issues: &mut Vec<Issue>) {
     for (name, value) in members {
         let path = format!("{path}.{name}");
-        match fields.iter().find(|field| field.name == name) {
+        match fields.iter().find(|field| field.name == unlocalized(name)) {
             Some(field) => check(&path, &field.kind, value, issues),
             None => issues.push(Issue::invalid(path, unknown(name, fields))),
         }
+    }
+}
+
+/// Fields that may be said in several languages, as `name#tag` (RFC 7591 §2.2).
+const LOCALIZED: [&str; 5] = ["name", "client_uri", "logo_uri", "policy_uri", "tos_uri"];
+
+/// The name of a field without its language.
+fn unlocalized(name: &str) -> &str {
+    match name.split_once('#') {
+        Some((field, tag)) if LOCALIZED.contains(&field) && is_tag(tag) => field,
+        _ => name,
     }
 }
 

@@ -329,7 +329,9 @@ impl Documents {
                 return Ok(Wrote::NameTaken { user: row.id.clone(), outcome: taken_name(row, &taken) });
             }
         }
-        if order.iter().any(|one| one.kind == DocumentKind::Client) {
+        // A client that is new is remembered nowhere yet.
+        let is_known = |one: &&Prepared| one.kind == DocumentKind::Client && one.written.effect != Effect::Created;
+        if order.iter().any(is_known) {
             tx.touch_configuration().await?;
         }
         tx.commit().await?;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{DatabaseUrl, Issuer, Mode, Settings};
+use crate::config::{self, DatabaseUrl, Issuer, Mode, Settings};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::password;
@@ -24,8 +24,10 @@ use crate::domain::secret::{MasterKey, SealingKey};
 use crate::domain::time::Timestamp;
 use crate::identity::hashing::Hashing;
 use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
+use crate::oauth::metadata_document::Hosts;
 use crate::oauth::{Provider, Rules};
 use crate::outbound::Outbound;
+use crate::registration::{self, Registration};
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::{Documents, Effect, Keeper, bundle};
 use crate::store::{Location, Store, is_passing};
@@ -72,6 +74,9 @@ pub enum StartError {
     /// The file of certificate authorities cannot be used.
     #[error("--outbound-ca: {0}")]
     OutboundCa(String),
+    /// The keys of an issuer of software statements cannot be used.
+    #[error("--software-statement-issuer: {0}")]
+    StatementIssuer(String),
     /// A bundle cannot be applied.
     #[error("{0}")]
     Bundle(String),
@@ -128,6 +133,7 @@ impl Instance {
         let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
         let issuer = settings.issuer_at(address.port());
         let outbound = outbound(&settings, &issuer).map_err(StartError::OutboundCa)?;
+        let registration = registration(&settings).map_err(StartError::StatementIssuer)?;
         let master = settings.obtain_master_key()?;
 
         let store = patiently!(Store::open(&location(&settings)).await);
@@ -143,9 +149,11 @@ impl Instance {
         let provider = Provider::new(rules, store.clone(), &master, own, hashing, outbound).await?;
         provider.registry().complete_keys(clock.now());
         let reach = reach(&settings, &issuer);
+        let registration = registration.map(|rules| Registration::new(provider.clone(), documents.clone(), rules));
         let app = web::App::new(
             provider,
             documents,
+            registration,
             clock.clone(),
             reach,
             demo.as_ref().map(|demo| demo.page.clone()),
@@ -228,6 +236,35 @@ pub fn outbound(settings: &Settings, issuer: &Issuer) -> Result<Outbound, String
     Outbound::new(settings.outbound_networks.clone(), !issuer.is_https(), settings.outbound_ca.as_deref())
 }
 
+/// The rules of registration, unless it is closed.
+pub fn registration(settings: &Settings) -> Result<Option<registration::Rules>, String> {
+    let mut statements = registration::statement::Issuers::default();
+    for (issuer, file) in &settings.software_statement_issuers {
+        let said = |error: String| format!("{}: {error}", file.display());
+        let jwks = std::fs::read_to_string(file).map_err(|error| said(error.to_string()))?;
+        statements.add(issuer, &jwks).map_err(said)?;
+    }
+    let open = match settings.registration {
+        config::Registration::Closed => return Ok(None),
+        config::Registration::Token => false,
+        config::Registration::Open => true,
+    };
+    Ok(Some(registration::Rules {
+        open,
+        per_hour: settings.registration_rate,
+        unused_expiration: settings.registration_unused_expiration.into(),
+        statements,
+    }))
+}
+
+/// The hosts whose metadata documents are clients; `none` beside others means those others.
+fn metadata_documents(hosts: &[String]) -> Hosts {
+    match hosts.iter().any(|host| host == "any") {
+        true => Hosts::Any,
+        false => Hosts::Only(hosts.iter().filter(|host| *host != "none").cloned().collect()),
+    }
+}
+
 fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
     Rules {
         issuer: issuer.as_str().to_owned(),
@@ -236,6 +273,8 @@ fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
         refresh_grace: settings.refresh_grace.into(),
         password_grant: settings.allow_grants.password,
         implicit_grant: settings.allow_grants.implicit,
+        registration: settings.registration != config::Registration::Closed,
+        metadata_documents: metadata_documents(&settings.metadata_documents),
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Code {
     pub login_id: Uuid,
     pub shared: bool,
     pub scope: String,
+    pub resource: Option<String>,
     pub id_token: bool,
     pub nonce: Option<String>,
     pub auth_time: Timestamp,
@@ -61,8 +62,10 @@ pub struct Redemption {
     pub token_digest: Option<Digest>,
     /// When the access token expires.
     pub token_expires_at: Timestamp,
-    /// Its audience, space-delimited.
+    /// Its audience, space-delimited, where neither this request nor the code names resources.
     pub audience: String,
+    /// The resources that this request names, space-delimited (RFC 8707 §2.2).
+    pub resource: Option<String>,
     /// The digest of the refresh token, should there be one.
     pub refresh_digest: Digest,
     /// When that expires by itself; never where absent.
@@ -96,14 +99,15 @@ pub struct Redeemed {
 macro_rules! columns {
     () => {
         "c.id, c.digest, c.client_id, c.client_epoch, c.redirect_uri, c.redirect_required, c.code_challenge, c.user_id, c.user_epoch,
-         c.login_id, c.shared, c.scope, c.id_token, c.nonce, c.auth_time, c.claims, c.family, c.expires_at, c.claimed_at, c.session_id"
+         c.login_id, c.shared, c.scope, c.resource, c.id_token, c.nonce, c.auth_time, c.claims, c.family, c.expires_at, c.claimed_at,
+         c.session_id"
     };
 }
 
 macro_rules! insert_code {
     () => {
         "INSERT INTO authorization_code (id, digest, client_id, client_epoch, redirect_uri, redirect_required, code_challenge, user_id,
-           user_epoch, login_id, shared, scope, id_token, nonce, auth_time, claims, family, expires_at) "
+           user_epoch, login_id, shared, scope, id_token, nonce, auth_time, claims, family, expires_at, resource) "
     };
 }
 
@@ -240,6 +244,11 @@ async fn redeem_sqlite(tx: &mut Tx, r: &Redemption) -> Result<Option<Redeemed>> 
 }
 
 impl Redemption {
+    /// What the access token is for: the resources of this request, else of the code, else the client's audience.
+    pub fn audience<'a>(&'a self, code: &'a Code) -> &'a str {
+        self.resource.as_deref().or(code.resource.as_deref()).unwrap_or(&self.audience)
+    }
+
     fn session(&self, redeemed: &Redeemed) -> Session {
         let code = &redeemed.code;
         let refresh = redeemed.refreshable;
@@ -255,7 +264,7 @@ impl Redemption {
             client_epoch: Some(code.client_epoch),
             scope: code.scope.clone(),
             granted_scope: code.scope.clone(),
-            audience: self.audience.clone(),
+            audience: self.audience(code).to_owned(),
             id_token: code.id_token,
             token_digest: self.token_digest.map(|digest| digest.as_bytes().into()),
             token_expires_at: self.token_expires_at,
@@ -280,7 +289,7 @@ impl Tx {
             execute,
             concat!(
                 insert_code!(),
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
             ),
             c.id,
             &c.digest,
@@ -300,6 +309,7 @@ impl Tx {
             &c.claims,
             c.family,
             c.expires_at,
+            &c.resource,
         )
         .map(drop)
     }
@@ -309,7 +319,8 @@ async fn insert_postgres(loan: &mut Loan, codes: &[Code]) -> Result<()> {
     let insert = sqlx::query(concat!(
         insert_code!(),
         "SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::bool[], $7::text[], $8::text[],
-           $9::bigint[], $10::uuid[], $11::bool[], $12::text[], $13::bool[], $14::text[], $15::bigint[], $16::text[], $17::uuid[], $18::bigint[])"
+           $9::bigint[], $10::uuid[], $11::bool[], $12::text[], $13::bool[], $14::text[], $15::bigint[], $16::text[], $17::uuid[], $18::bigint[],
+           $19::text[])"
     ))
     .bind(column!(codes, c => c.id))
     .bind(column!(codes, c => c.digest.as_slice()))
@@ -328,7 +339,8 @@ async fn insert_postgres(loan: &mut Loan, codes: &[Code]) -> Result<()> {
     .bind(column!(codes, c => c.auth_time))
     .bind(column!(codes, c => c.claims.as_deref()))
     .bind(column!(codes, c => c.family))
-    .bind(column!(codes, c => c.expires_at));
+    .bind(column!(codes, c => c.expires_at))
+    .bind(column!(codes, c => c.resource.as_deref()));
     lent!(loan, loan => insert.execute(loan.ask())).map(drop)
 }
 
@@ -340,9 +352,9 @@ async fn redeem_postgres(loan: &mut Loan, redemptions: &[Redemption]) -> Result<
     let query = sqlx::query_as(concat!(
         "WITH q AS (
            SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
-             $9::bigint[], $10::text[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bool[], $15::bool[], $16::bigint[])
+             $9::bigint[], $10::text[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bool[], $15::bool[], $16::bigint[], $18::text[])
              AS q(id, digest, client_id, client_epoch, redirect_uri, code_challenge, session_id, token_digest, token_expires_at,
-               audience, refresh_digest, refresh_expires_at, refresh_limit, refresh_always, refresh_if_asked, now)),
+               audience, refresh_digest, refresh_expires_at, refresh_limit, refresh_always, refresh_if_asked, now, resource)),
          c AS (
            UPDATE authorization_code AS c SET claimed_at = q.now, session_id = q.session_id
            FROM q
@@ -351,8 +363,8 @@ async fn redeem_postgres(loan: &mut Loan, redemptions: &[Redemption]) -> Result<
              AND ((c.redirect_uri = q.redirect_uri) OR (q.redirect_uri IS NULL AND NOT c.redirect_required))
              AND ((c.code_challenge = q.code_challenge) OR (q.code_challenge IS NULL AND c.code_challenge IS NULL))
              AND EXISTS (SELECT 1 FROM session login WHERE login.id = c.login_id AND login.family_ended_at IS NULL)
-           RETURNING c.*, q.token_digest, q.token_expires_at, q.audience, q.refresh_digest, q.refresh_expires_at, q.refresh_limit,
-             q.now, (q.refresh_always OR (q.refresh_if_asked AND strpos(' ' || c.scope || ' ', ' offline_access ') > 0)) AS refreshable),
+           RETURNING c.*, q.token_digest, q.token_expires_at, COALESCE(q.resource, c.resource, q.audience) AS audience,
+             q.refresh_digest, q.refresh_expires_at, q.refresh_limit, q.now, (q.refresh_always OR (q.refresh_if_asked AND strpos(' ' || c.scope || ' ', ' offline_access ') > 0)) AS refreshable),
          found AS (
            SELECT ", redeemed!(), ", c.refreshable, c.token_digest, c.token_expires_at, c.audience, c.refresh_digest,
              c.refresh_expires_at, c.refresh_limit, c.now
@@ -381,7 +393,8 @@ async fn redeem_postgres(loan: &mut Loan, redemptions: &[Redemption]) -> Result<
     .bind(column!(ordered, r => r.refresh_always))
     .bind(column!(ordered, r => r.refresh_if_asked))
     .bind(column!(ordered, r => r.now))
-    .bind(SPENT_KEPT);
+    .bind(SPENT_KEPT)
+    .bind(column!(ordered, r => r.resource.as_deref()));
     let rows: Vec<Redeemed> = lent!(loan, loan => query.fetch_all(loan.ask()))?;
     let mut redeemed: HashMap<Option<Uuid>, Redeemed> =
         rows.into_iter().map(|row| (row.code.session_id, row)).collect();

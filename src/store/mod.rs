@@ -3,7 +3,8 @@
 //! A [`Store`] is an enum over the two native pools. The same text runs on both through the `sql!` macro; the few statements
 //! that must differ stand side by side in the verb that needs them. Verbs are the domain's (`redeem_code`, `rotate`), a file per
 //! subject: [`documents`] for what administrators PUT, [`sessions`], [`rotation`] and [`codes`] for what is issued, [`users`] for
-//! sign-in, [`keys`], [`throttle`], [`used_jti`], and [`sweep`] for what has expired. The verbs of every request wait in queues whose batches
+//! sign-in, [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], and [`sweep`] for what has expired. The verbs of every
+//! request wait in queues whose batches
 //! share a statement and a commit (`coalesce`). What a value means is decided next door, in [`crate::domain`] and the rooms that
 //! call these verbs.
 
@@ -64,7 +65,9 @@ mod coalesce;
 pub mod codes;
 pub mod documents;
 pub mod keys;
+pub mod metadata;
 mod postgres;
+pub mod registrations;
 pub mod rotation;
 pub mod session_search;
 pub mod sessions;

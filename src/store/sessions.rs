@@ -180,6 +180,11 @@ impl Store {
         sql!(self.writer(), execute, "UPDATE session SET scope = $2 WHERE id = $1", id, scope).map(drop)
     }
 
+    /// Takes resources from an access token that was not handed out yet, and from those that follow it.
+    pub async fn narrow_audience(&self, id: Uuid, audience: &str) -> Result<()> {
+        sql!(self.writer(), execute, "UPDATE session SET audience = $2 WHERE id = $1", id, audience).map(drop)
+    }
+
     /// Ends a family: every access and refresh token that came from one authorization. `true` where it was live until now.
     pub async fn end_family(&self, root: Uuid, now: Timestamp) -> Result<bool> {
         let ended = sql!(

@@ -104,6 +104,7 @@ impl Store {
             now,
             batch,
         )?;
+        removed += self.sweep_registrations(now, batch).await? + self.sweep_fetched(now, batch).await?;
         removed += sql!(
             self.patient_writer(),
             execute,

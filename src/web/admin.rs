@@ -9,8 +9,6 @@ use super::body::{basic, bearer};
 use super::client_address::ClientAddress;
 use super::csrf::from_our_pages;
 use super::{App, protocol_error, rest};
-use crate::domain::client::Client;
-use crate::domain::scope::ADMIN;
 use crate::oauth::{Failure, Params};
 use crate::resources::Outcome;
 
@@ -43,9 +41,7 @@ async fn by_token(app: &App, text: &str) -> Result<Administrator, Response> {
         .await
         .map_err(|internal| protocol_error::internal_error(&internal))?;
     let token = token.ok_or_else(unauthorized)?;
-    // The scope must still stand in the client's document and, where the token is a person's, belong to that person.
-    let person = token.user.as_ref().is_none_or(|user| user.has_role(ADMIN));
-    if !(token.scope.contains(ADMIN) && may_administer(&token.client) && person) {
+    if !token.administers() {
         return Err(forbidden());
     }
     let name =
@@ -67,15 +63,10 @@ async fn by_basic(app: &App, parts: &mut Parts) -> Result<Administrator, Respons
         Err(Failure::Internal(internal)) => return Err(protocol_error::internal_error(&internal)),
     };
     let client = proven.client;
-    if !(proven.authenticated && client.allows_basic() && may_administer(&client)) {
+    if !(proven.authenticated && client.allows_basic() && client.may_administer()) {
         return Err(forbidden());
     }
     Ok(Administrator { name: format!("Client/{}", client.id) })
-}
-
-/// Whether the client's document lists the scope; no list at all is not "everything".
-fn may_administer(client: &Client) -> bool {
-    client.allowed_scope().is_some_and(|scope| scope.contains(ADMIN))
 }
 
 fn unauthorized() -> Response {

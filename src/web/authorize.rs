@@ -49,7 +49,7 @@ pub(crate) async fn post(
 
 async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params) -> Response {
     let now = app.clock.now();
-    let request = match sound_request(app, id, params).await {
+    let request = match sound_request(app, id, headers, params).await {
         Ok(request) => request,
         Err(response) => return response,
     };
@@ -67,13 +67,36 @@ async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Para
 pub(crate) async fn sound_request(
     app: &App,
     id: &RequestId,
+    headers: &HeaderMap,
     params: &Params,
 ) -> Result<AuthorizationRequest, Response> {
-    app.provider.authorization_request(params, app.clock.now()).await.map_err(|rejected| match rejected {
+    let rejected = match app.provider.authorization_request(params, app.clock.now()).await {
+        Ok(request) => return Ok(request),
+        Err(rejected) => rejected,
+    };
+    Err(match rejected {
         Rejected::Page(why) => error_page::refused(app, id, &why),
         Rejected::Client(response) => respond(app, response),
+        Rejected::SignInFirst(response) => match signed_in(app, headers).await {
+            Ok(Some(_)) => respond(app, response),
+            Ok(None) => login::page(app, headers, params, None, login::Told::default()),
+            Err(internal) => error_page::internal_error(app, id, &internal),
+        },
         Rejected::Internal(internal) => error_page::internal_error(app, id, &internal),
     })
+}
+
+/// The request that somebody signs in for; none where the client is only to be told, once they have, that it is not sound.
+pub(crate) async fn behind_login(
+    app: &App,
+    id: &RequestId,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Option<AuthorizationRequest>, Response> {
+    match app.provider.authorization_request(params, app.clock.now()).await {
+        Err(Rejected::SignInFirst(_)) => Ok(None),
+        _ => sound_request(app, id, headers, params).await.map(Some),
+    }
 }
 
 /// Draws a step.

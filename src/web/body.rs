@@ -99,7 +99,7 @@ const SPILT: usize = 1_024;
 const SPILLING: Duration = Duration::from_secs(1);
 
 /// Bodies of protocol requests are small; documents and bundles may be larger.
-const PROTOCOL_BODY: usize = 64 * 1_024;
+pub(crate) const PROTOCOL_BODY: usize = 64 * 1_024;
 pub(crate) const DOCUMENT_BODY: usize = 4 * 1_024 * 1_024;
 
 /// A body within a limit, or the status of the refusal.

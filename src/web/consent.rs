@@ -9,11 +9,12 @@ use super::authorize::{draw, signed_in, sound_request};
 use super::body::PageForm;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
-use super::login::{own_logo, web_link, with_query};
+use super::login::{web_link, with_query};
 use super::page::{Page, host, layout, see_other};
 use super::pages::{Consent, ScopeLine};
 use super::respond::respond;
-use super::{App, error_page};
+use super::{App, error_page, logo};
+use crate::domain::client::Registered;
 use crate::domain::scope::{ADMIN, OFFLINE_ACCESS, OPENID, Scope};
 use crate::identity::login::SignedIn;
 use crate::oauth::Params;
@@ -43,9 +44,13 @@ pub(crate) fn page(
         redirect_host: host(&request.return_to.redirect_uri),
         user_label: login.user.label(),
         scopes: request.asked_of(&login.user).words().map(|word| line(word, before)).collect(),
-        logo_uri: own_logo(app, document.logo_uri.as_deref()),
+        logo_uri: logo::shown(app, &request.client),
         policy_uri: web_link(document.policy_uri.as_deref()),
         tos_uri: web_link(document.tos_uri.as_deref()),
+        client_uri: web_link(document.client_uri.as_deref()),
+        unverified: request.client.is_unverified(),
+        described_at: (document.registration == Some(Registered::MetadataDocument)).then(|| host(&request.client.id)),
+        resource_hosts: request.resources.iter().flatten().map(|resource| host(resource)).collect(),
     };
     Page::new(view).cookie(cookie).form_target(&request.return_to.redirect_uri).into_response()
 }
@@ -75,7 +80,7 @@ pub(crate) async fn post(
     if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), now) {
         return error_page::start_again(&app, again);
     }
-    let request = match sound_request(&app, &id, &params).await {
+    let request = match sound_request(&app, &id, &headers, &params).await {
         Ok(request) => request,
         Err(response) => return response,
     };

@@ -16,7 +16,7 @@ use super::pages::{DemoClient, DemoUser, DevCallback, DevHome};
 use super::{App, error_page};
 use crate::domain::pkce::CodeVerifier;
 use crate::oauth::token::TokenRequest;
-use crate::oauth::{Failure, Params, discovery, userinfo};
+use crate::oauth::{Failure, Params, discovery};
 
 /// The public client whose redirect URI is our own callback page.
 pub const CLIENT: &str = "countersign-dev";
@@ -136,7 +136,7 @@ async fn show(app: &App, view: &mut DevCallback, tokens: &serde_json::Map<String
     view.access_token = Some(access.to_owned());
     view.access_token_claims = claims(access);
     if let Ok(Some(token)) = app.provider.access_token(access, app.clock.now()).await
-        && let Ok(claims) = userinfo::claims(&token)
+        && let Ok(claims) = app.provider.userinfo(&token)
     {
         view.userinfo = serde_json::to_string_pretty(&claims).ok();
     }

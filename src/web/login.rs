@@ -16,7 +16,7 @@ use super::guard::RequestId;
 use super::page::{Page, host, layout, see_other};
 use super::pages::{Login, SignedIn};
 use super::respond::respond;
-use super::{App, error_page};
+use super::{App, error_page, logo};
 use crate::identity::sign_in::{Attempt, Refused};
 use crate::oauth::Params;
 use crate::oauth::authorize::AuthorizationRequest;
@@ -51,9 +51,10 @@ pub(crate) fn page(
         csrf,
         client_name: request.map(|request| request.client.name.clone()),
         client_host: request.map(|request| host(&request.return_to.redirect_uri)),
-        logo_uri: document.and_then(|document| own_logo(app, document.logo_uri.as_deref())),
+        logo_uri: request.and_then(|request| logo::shown(app, &request.client)),
         policy_uri: document.and_then(|document| web_link(document.policy_uri.as_deref())),
         tos_uri: document.and_then(|document| web_link(document.tos_uri.as_deref())),
+        client_uri: document.and_then(|document| web_link(document.client_uri.as_deref())),
         username: username.to_owned(),
         error: told.error,
         notice: None,
@@ -94,8 +95,8 @@ pub(crate) async fn get(
             Page::new(view).cookie(cookie).into_response()
         }
         (None, None) => page(&app, &headers, &params, None, Told::default()),
-        (None, Some(_)) => match super::authorize::sound_request(&app, &id, &params).await {
-            Ok(request) => page(&app, &headers, &params, Some(&request), Told::default()),
+        (None, Some(_)) => match super::authorize::behind_login(&app, &id, &headers, &params).await {
+            Ok(request) => page(&app, &headers, &params, request.as_ref(), Told::default()),
             Err(response) => response,
         },
     }
@@ -117,8 +118,8 @@ pub(crate) async fn post(
     }
     let request = match params.text("client_id") {
         None => None,
-        Some(_) => match super::authorize::sound_request(&app, &id, &params).await {
-            Ok(request) => Some(request),
+        Some(_) => match super::authorize::behind_login(&app, &id, &headers, &params).await {
+            Ok(request) => request,
             Err(response) => return response,
         },
     };
@@ -149,7 +150,7 @@ pub(crate) async fn post(
     };
     tracing::info!(event = "login", user = %user.id, session = %started.id, %address);
     let mut response = match &request {
-        Some(request) if !request.is_about(&user) => respond(&app, app.provider.somebody_else(request)),
+        Some(request) if !app.provider.is_about(request, &user) => respond(&app, app.provider.somebody_else(request)),
         Some(request) => see_other(&app.href(&start(&request.after_sign_in(&params)))),
         None => see_other(&app.href(&start(&params))),
     };
@@ -195,13 +196,6 @@ fn start(params: &Params) -> String {
 /// A path with a query, where there is one.
 pub(crate) fn with_query(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
-}
-
-/// A logo is shown where it is of our own origin: nobody else is to learn who signs in.
-pub(crate) fn own_logo(app: &App, uri: Option<&str>) -> Option<String> {
-    let uri = uri?;
-    let own = uri.strip_prefix(app.provider.issuer()).is_some_and(|rest| rest.starts_with('/'));
-    (own || uri.starts_with("data:image/png;base64,")).then(|| uri.to_owned())
 }
 
 /// Links lead to the web and nowhere else.

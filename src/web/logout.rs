@@ -59,7 +59,7 @@ async fn answer(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params)
     if let Some(login) = login {
         let form = Form { name: FORM, login: &login.id.to_string(), subject: "" };
         let confirmed = params.text("csrf").is_some_and(|token| csrf::verify(app, headers, form, token, now));
-        if !confirmed && request.needs_confirmation(&login.user.id) {
+        if !confirmed && app.provider.logout_needs_confirmation(&request, &login.user.id) {
             let (csrf, cookie) = csrf::issue(app, headers, form, now);
             let carried = |name: &str| params.text(name).map(|value| (name.to_owned(), value.to_owned()));
             let view = LogoutConfirm {

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::domain::secret::{MacKey, MasterKey};
 use crate::oauth::Provider;
 use crate::oauth::discovery::paths;
+use crate::registration::Registration;
 use crate::resources::Documents;
 
 mod admin;
@@ -36,11 +37,13 @@ mod home;
 mod initiate_login;
 mod introspect;
 mod login;
+mod logo;
 mod logout;
 mod page;
 pub mod pages;
 mod place;
 mod protocol_error;
+mod register;
 mod respond;
 mod rest;
 mod revoke;
@@ -61,6 +64,8 @@ pub struct Inner {
     pub provider: Provider,
     /// What administrators PUT.
     pub documents: Documents,
+    /// Dynamic client registration, where it is not closed.
+    pub registration: Option<Arc<Registration>>,
     /// The clock.
     pub clock: Clock,
     /// How this server is reached.
@@ -73,6 +78,7 @@ pub struct Inner {
     pub(crate) device_key: MacKey,
     pub(crate) cookie_tag: String,
     pub(crate) places: place::Places,
+    pub(crate) logos: logo::Logos,
 }
 
 /// How this server is reached.
@@ -95,6 +101,7 @@ impl App {
     pub fn new(
         provider: Provider,
         documents: Documents,
+        registration: Option<Registration>,
         clock: Clock,
         reach: Reach,
         dev: Option<dev::Dev>,
@@ -106,8 +113,10 @@ impl App {
             csrf_key: master.mac_key("form tokens"),
             device_key: master.mac_key("known browsers"),
             places: place::Places::default(),
+            logos: logo::Logos::default(),
             provider,
             documents,
+            registration: registration.map(Arc::new),
             clock,
             reach,
             dev,
@@ -173,6 +182,12 @@ fn router(app: &App) -> Router {
     for consent in ["/consent", "/auth/grant"] {
         protocol = protocol.route(consent, get(consent::get).post(consent::post));
     }
+    if app.registration.is_some() {
+        let managed = get(register::get).head(register::head).put(register::put).delete(register::delete);
+        protocol = protocol
+            .route("/oauth2/register", post(register::post).options(cors::preflight))
+            .route("/oauth2/register/{client_id}", managed);
+    }
     protocol = protocol
         .route("/select_account", get(select_account::get).post(select_account::post))
         .route("/initiate_login", get(initiate_login::get))
@@ -181,6 +196,7 @@ fn router(app: &App) -> Router {
         .route("/.well-known/openid-configuration", get(discovery::metadata).options(cors::preflight))
         .route("/.well-known/oauth-authorization-server", get(discovery::metadata).options(cors::preflight))
         .route("/static/{file}", get(assets::get))
+        .route(logo::PATH, get(logo::get))
         .route("/favicon.ico", get(assets::favicon))
         .route("/healthz", get(health::live))
         .route("/health", get(health::live))

@@ -40,6 +40,8 @@ pub struct Login {
     pub policy_uri: Option<String>,
     /// The client's terms of service.
     pub tos_uri: Option<String>,
+    /// The client's own page.
+    pub client_uri: Option<String>,
     /// What the username field starts with (`login_hint`, or the last attempt); it stays editable.
     pub username: String,
     /// Why the last attempt failed, in words that do not say which of the two was wrong.
@@ -74,6 +76,14 @@ pub struct Consent {
     pub policy_uri: Option<String>,
     /// The client's terms of service.
     pub tos_uri: Option<String>,
+    /// The client's own page.
+    pub client_uri: Option<String>,
+    /// Whether nobody vouches for what the client says of itself.
+    pub unverified: bool,
+    /// The host that the client is described at, where that is what it is known by.
+    pub described_at: Option<String>,
+    /// Hosts of the resources that the access is for.
+    pub resource_hosts: Vec<String>,
 }
 
 /// The choice between going on as whoever is signed in and signing in as somebody else. Posts `csrf` and `decision`, which is
@@ -97,6 +107,8 @@ pub struct SelectAccount {
     pub user_name: Option<String>,
     /// The client's logo; see [`Login::logo_uri`].
     pub logo_uri: Option<String>,
+    /// The client's own page.
+    pub client_uri: Option<String>,
     /// The client's privacy policy.
     pub policy_uri: Option<String>,
     /// The client's terms of service.

@@ -18,6 +18,7 @@ pub(crate) fn refused(why: &Refused) -> Response {
         // RFC 6749 §5.2: 401 where the client did not prove itself.
         ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
         ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
+        ErrorCode::TemporarilyUnavailable => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::BAD_REQUEST,
     };
     tracing::info!(error = why.code.as_str(), description = why.description, "refused");

@@ -10,10 +10,10 @@ use super::authorize::signed_in;
 use super::body::PageForm;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
-use super::login::{own_logo, web_link, with_query};
+use super::login::{web_link, with_query};
 use super::page::{Page, host, layout, see_other};
 use super::pages::SelectAccount;
-use super::{App, error_page};
+use super::{App, error_page, logo};
 use crate::identity::login::SignedIn;
 use crate::oauth::Params;
 use crate::oauth::authorize::AuthorizationRequest;
@@ -41,7 +41,8 @@ pub(crate) fn page(
         client_host: host(redirect_uri),
         user_name: login.user.sign_in_name().filter(|name| *name != user_label).map(str::to_owned),
         user_label,
-        logo_uri: own_logo(app, document.logo_uri.as_deref()),
+        client_uri: web_link(document.client_uri.as_deref()),
+        logo_uri: logo::shown(app, &request.client),
         policy_uri: web_link(document.policy_uri.as_deref()),
         tos_uri: web_link(document.tos_uri.as_deref()),
     };

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, bearer, media_type};
 use super::{App, cors, protocol_error};
-use crate::oauth::{ErrorCode, Refused, userinfo};
+use crate::oauth::{ErrorCode, Refused};
 
 /// `GET`: the token is in the `Authorization` header.
 pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
@@ -54,9 +54,9 @@ async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("application/fhir+json"));
     let response = if fhir {
-        userinfo::document(&token).map(|document| Json(document).into_response())
+        app.provider.userinfo_document(&token).map(|document| Json(document).into_response())
     } else {
-        match userinfo::claims(&token) {
+        match app.provider.userinfo(&token) {
             Ok(claims) => match app.provider.signed_userinfo(&token, &claims, now).await {
                 Ok(Some(jwt)) => Ok(([(CONTENT_TYPE, "application/jwt")], jwt).into_response()),
                 Ok(None) => Ok(Json(claims).into_response()),

@@ -1,5 +1,5 @@
-//! Other people's programs, unmodified, against whole servers on SQLite and on PostgreSQL: Authlib and `openid-client` as
-//! applications, Chromium as the browser. Each is driven by a script, which fails with a sentence.
+//! Other people's programs, unmodified, against whole servers on SQLite and on PostgreSQL: Authlib and `openid-client` and
+//! the MCP SDK as applications, Chromium as the browser. Each is driven by a script, which fails with a sentence.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod script;
@@ -7,11 +7,11 @@ mod script;
 #[allow(unused, reason = "the support of tests/it, which uses all of it")]
 mod support;
 
-use countersign::config::Mode;
+use countersign::config::{Mode, Registration};
 use serde_json::json;
 
 use script::{node, python, variable};
-use support::{Database, Server, both};
+use support::{Database, Elsewhere, Server, both};
 
 const CALLBACK: &str = "http://localhost:4200/cb";
 
@@ -48,6 +48,33 @@ both!(
         node("tests/interop/client.mjs", &[server.issuer()]).await;
     }
 );
+
+/// With no setting but the authority that the other server's certificate is of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mcp_sdk_is_served_as_a_client_that_is_described_at_a_url() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        let elsewhere = Elsewhere::start_tls().await;
+        let ca = elsewhere.ca.clone();
+        let server = Server::start_with(database, |settings| settings.outbound_ca = ca).await;
+        server.alice().await;
+        let document = json!({
+            "client_id": elsewhere.url("/client.json"), "client_name": "MCP client", "redirect_uris": [CALLBACK],
+            "grant_types": ["authorization_code", "refresh_token"], "token_endpoint_auth_method": "none",
+        });
+        let url =
+            elsewhere.put_with("/client.json", 200, &[("content-type", "application/json")], document.to_string());
+        node("tests/interop/mcp.mjs", &[server.issuer(), &url]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mcp_sdk_is_served_as_a_client_that_registers() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        let server = Server::start_with(database, |settings| settings.registration = Registration::Open).await;
+        server.alice().await;
+        node("tests/interop/mcp.mjs", &[server.issuer()]).await;
+    }
+}
 
 both!(
     async fn a_person_signs_in_consents_denies_and_signs_out_in_chromium(server: Server) {

@@ -94,6 +94,24 @@ both_folders!(
 );
 
 both_folders!(
+    async fn an_initial_access_token_registers_as_many_clients_as_it_says(folder: Folder) {
+        folder.ok(&["migrate"]);
+        let folder = folder.env("COUNTERSIGN_ADMIN_CLIENT_SECRET", "secret").env("COUNTERSIGN_REGISTRATION", "token");
+        let token = ok(&folder, &["client", "initial-token", "--uses", "1"], "");
+        assert!(token.starts_with("cs_it_") && token.lines().count() == 1, "{token}");
+        let (_process, service) = folder.serve(&[]);
+        let url = service.url("/oauth2/register");
+        let client = serde_json::json!({"redirect_uris": ["https://a.example/cb"]});
+        let mut found = Vec::new();
+        for _ in 0..2 {
+            let request = service.http.post(&url).json(&client);
+            found.push(request.bearer_auth(token.trim()).send().await.unwrap().status().as_u16());
+        }
+        assert_eq!(found, [201, 401]);
+    }
+);
+
+both_folders!(
     async fn clients_are_created_disabled_and_given_secrets(folder: Folder) {
         folder.ok(&["migrate"]);
         let folder = folder.env("RUST_LOG", "trace").env("COUNTERSIGN_ADMIN_CLIENT_SECRET", "secret");

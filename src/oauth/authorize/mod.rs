@@ -13,6 +13,7 @@ mod request;
 mod respond;
 
 use super::{ErrorCode, Failure, Params, Provider, Refused};
+use crate::domain::client::Registered;
 use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
@@ -28,6 +29,8 @@ pub enum Rejected {
     Page(Refused),
     /// The client is told, at its redirect URI.
     Client(AuthorizationResponse),
+    /// The same, once the person has signed in: nobody vouches for the client.
+    SignInFirst(AuthorizationResponse),
     /// Our own fault.
     Internal(Internal),
 }
@@ -74,7 +77,7 @@ impl Provider {
             }
         }
         let client_id = params.text("client_id").ok_or_else(|| page("client_id is missing"))?;
-        let client = self.registry.client(client_id).await?.filter(|client| client.active);
+        let client = self.registry.current_client(client_id).await?.filter(|client| client.active);
         let client = client.ok_or_else(|| {
             Rejected::Page(Refused::invalid_client(format!(
                 "there is no client {client_id} here; register it, or check client_id"
@@ -84,19 +87,27 @@ impl Provider {
         // Where the object is at fault, what is outside says whom to tell.
         let params = resolved.as_deref().unwrap_or(params);
         let to = ReturnTo::read(&client, params).map_err(Rejected::Page)?;
+        let rejected = |refused: &Refused| {
+            let response = self.error_response(&to, refused);
+            // RFC 9700 §4.11.2: anybody could have registered the place where this leads, to send people there under our name. They
+            // sign in first, unless the client asks for no page.
+            match client.is_unverified() && params.text("prompt") != Some("none") {
+                true => Rejected::SignInFirst(response),
+                false => Rejected::Client(response),
+            }
+        };
         if let Err(refused) = &resolved {
-            return Err(Rejected::Client(self.error_response(&to, refused)));
+            return Err(rejected(refused));
         }
         let hint = match params.text("id_token_hint") {
             None => None,
             Some(text) => match self.id_token_hint(text).await {
                 Ok(claims) => Some(claims),
-                Err(Failure::Refused(refused)) => return Err(Rejected::Client(self.error_response(&to, &refused))),
+                Err(Failure::Refused(refused)) => return Err(rejected(&refused)),
                 Err(Failure::Internal(internal)) => return Err(Rejected::Internal(internal)),
             },
         };
-        request::read(&self.rules, &client, to.clone(), params, hint.as_ref())
-            .map_err(|refused| Rejected::Client(self.error_response(&to, &refused)))
+        request::read(&self.rules, &client, to.clone(), params, hint.as_ref()).map_err(|refused| rejected(&refused))
     }
 
     /// What happens next: sign in, choose, consent, or back to the client with what it asked for.
@@ -108,7 +119,7 @@ impl Provider {
         now: Timestamp,
     ) -> Result<Step, Internal> {
         let good = |login: &&SignedIn| {
-            request.is_about(&login.user) && (given == Given::Consent || !request.wants_sign_in(login, now))
+            self.is_about(request, &login.user) && (given == Given::Consent || !request.wants_sign_in(login, now))
         };
         let Some(login) = login.filter(good) else {
             let why = "nobody is signed in whom the request could be about, or not lately enough, and prompt=none allows no page";
@@ -123,6 +134,11 @@ impl Provider {
         let consented = match given {
             Given::Consent => {
                 self.store.remember_consent(&login.user.id, &client.id, &asked, now).await?;
+                match client.document.registration {
+                    Some(Registered::MetadataDocument) => self.registry.keep_document(&client.id, now).await?,
+                    Some(_) => self.store.keep_registration(&client.id).await?,
+                    None => {}
+                }
                 tracing::info!(event = "consent_granted", client = %client.id, user = %login.user.id, scope = %asked);
                 None
             }

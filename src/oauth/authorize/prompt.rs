@@ -4,7 +4,7 @@ use super::AuthorizationRequest;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::identity::login::SignedIn;
-use crate::oauth::{Params, Refused};
+use crate::oauth::{Params, Provider, Refused};
 
 /// Seconds that a browser may take from the login page back to the authorization endpoint.
 const WAY_BACK: i64 = 60;
@@ -46,12 +46,15 @@ impl Prompt {
     }
 }
 
-impl AuthorizationRequest {
+impl Provider {
     /// Whether an answer about this person is what was asked for: the one of `id_token_hint`, and of a `sub` that `claims` names.
-    pub fn is_about(&self, user: &User) -> bool {
-        self.hinted_sub.as_ref().is_none_or(|sub| *sub == user.id) && self.wished.is_about(&user.id)
+    pub fn is_about(&self, request: &AuthorizationRequest, user: &User) -> bool {
+        let sub = self.subject(&request.client, &user.id);
+        request.hinted_sub.as_ref().is_none_or(|hinted| *hinted == sub) && request.wished.is_about(&sub)
     }
+}
 
+impl AuthorizationRequest {
     /// `prompt=login` and `max_age` ask for a fresh sign-in; `max_age=0` is the same as `prompt=login`.
     pub(super) const fn wants_sign_in(&self, login: &SignedIn, now: Timestamp) -> bool {
         self.prompt.login || matches!(self.max_age, Some(age) if age == 0 || login.auth_time.until(now) > age)

@@ -14,7 +14,7 @@ use crate::domain::response_type::{ResponseMode, ResponseType};
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID, Scope};
 use crate::domain::user::{User, scope_of_claim};
 use crate::oauth::token::{allowed_scope, requested_scope, scope_for_user};
-use crate::oauth::{ErrorCode, Params, Refused, Rules};
+use crate::oauth::{ErrorCode, Params, Refused, Rules, resource};
 
 /// A sound authorization request.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct AuthorizationRequest {
     pub login_hint: Option<String>,
     /// What it asks for.
     pub scope: Scope,
+    /// The resources that it is for (RFC 8707).
+    pub resources: Option<Vec<String>>,
     pub(super) response_type: ResponseType,
     /// Whether the token endpoint is to give an ID token.
     pub(super) id_token: bool,
@@ -87,7 +89,9 @@ pub(super) fn read(
             .map_err(|why| Refused::invalid_request(format!("claims is not a request for claims: {why}")))?,
     };
     let text = |name: &str| hint.and_then(|claims| claims.get(name)?.as_str()).map(str::to_owned);
+    let grant = if response_type.code { GrantType::AuthorizationCode } else { GrantType::Implicit };
     Ok(AuthorizationRequest {
+        resources: resource::requested(client, grant, params)?,
         client: Arc::clone(client),
         params: params.clone(),
         // RFC 6749 §4.1.3 wants it repeated at the token endpoint; Aidbox's own examples leave it out there, which is

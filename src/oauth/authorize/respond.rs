@@ -121,7 +121,7 @@ impl Provider {
             user: Some(&login.user),
             id,
             scope: &scope,
-            audience: &self.default_audience(client, grant),
+            audience: &request.resources.clone().unwrap_or_else(|| self.default_audience(client, grant)),
             auth_time: Some(login.auth_time),
             issued_at: now,
             expires_at: self.lifetimes(flow, now).access,
@@ -165,7 +165,7 @@ impl Provider {
             let shown = if wanted.code || wanted.token { Scope::default() } else { scope.clone() };
             let hashed = [("c_hash", code.as_deref()), ("at_hash", access.as_deref())];
             let hashed: Vec<_> = hashed.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-            let id_token = self.id_token(&minting, login.user.claims(&shown), &hashed, now).await?;
+            let id_token = self.id_token(&minting, login.user.claims(&self.subject(client, &login.user.id), &shown), &hashed, now).await?;
             members.push(("id_token", id_token));
         }
         Ok(self.response(&request.return_to, members))
@@ -207,6 +207,7 @@ fn code_row(
         login_id: login.id,
         shared: request.client.document.first_party,
         scope: scope.to_string(),
+        resource: request.resources.as_ref().map(|resources| resources.join(" ")),
         id_token: request.id_token,
         nonce: request.nonce.clone(),
         auth_time: login.auth_time,

@@ -9,7 +9,7 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::scope::Scope;
 use crate::domain::user::User;
-use crate::oauth::{Failure, Provider, Refused};
+use crate::oauth::{Failure, Provider, Refused, resource};
 use crate::store::codes::{Code, Redeemed, Redemption};
 
 const GRANT: GrantType = GrantType::AuthorizationCode;
@@ -30,6 +30,12 @@ impl Provider {
         let challenge = verifier.map(|verifier| verifier.challenge());
         let code = Bearer::parse(Kind::AuthorizationCode, code).ok_or_else(no_such_code)?;
 
+        let resources = resource::requested(client, GRANT, params)?;
+        if let Some(resources) = &resources
+            && let Some(kept) = self.store.code(code.id()).await?.and_then(|kept| kept.resource)
+        {
+            resource::within(resources, &kept)?;
+        }
         let flow = client.flow(GRANT);
         let id = new_row_id();
         let opaque = opaque_token(flow, id);
@@ -47,6 +53,7 @@ impl Provider {
             token_digest: opaque.as_ref().map(Bearer::digest),
             token_expires_at: lifetimes.access,
             audience: audience.join(" "),
+            resource: resources.map(|resources| resources.join(" ")),
             refresh_digest: refresh.digest(),
             refresh_expires_at: lifetimes.refresh,
             refresh_limit: lifetimes.refresh_limit,
@@ -61,6 +68,7 @@ impl Provider {
         else {
             return Err(Refused::invalid_grant("User is inactive").into());
         };
+        let audience: Vec<String> = redemption.audience(&code).split(' ').map(str::to_owned).collect();
         let user = User {
             id: code.user_id,
             active: true,

@@ -6,7 +6,7 @@ use crate::clock::new_row_id;
 use crate::domain::bearer::Bearer;
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
-use crate::oauth::{ErrorCode, Failure, Provider, Refused};
+use crate::oauth::{ErrorCode, Failure, Provider, Refused, resource};
 use crate::store::sessions::Session;
 
 const GRANT: GrantType = GrantType::ClientCredentials;
@@ -24,7 +24,10 @@ impl Provider {
         }
         let (client, now) = (&*proven.client, request.now);
         let scope = requested_scope(client, request.params.text("scope"))?;
-        let audience = self.audience(client, request.params.text("audience"))?;
+        let audience = match resource::requested(client, GRANT, request.params)? {
+            Some(resources) => resources,
+            None => self.audience(client, request.params.text("audience"))?,
+        };
         let flow = client.flow(GRANT);
         let id = new_row_id();
         let lifetimes = self.lifetimes(flow, now);

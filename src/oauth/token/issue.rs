@@ -1,5 +1,7 @@
 //! Minting tokens, in one place: access tokens opaque or JWT (RFC 9068), refresh tokens, ID tokens (OpenID Connect Core §2).
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde_json::{Map, Value, json};
@@ -12,9 +14,9 @@ use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
+use crate::oauth::Provider;
 use crate::oauth::access_token::TYP;
 use crate::oauth::keys::ID_TOKEN_LIFE;
-use crate::oauth::{Provider, userinfo};
 
 /// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3): an object without null members.
 #[derive(Clone, Debug)]
@@ -93,7 +95,7 @@ impl Provider {
             && let Some(user) = m.user
         {
             // The scope's claims stand in it as well as at userinfo, as with Aidbox.
-            let id_token = self.id_token(m, user.claims(m.scope), &[("at_hash", &access)], now).await?;
+            let id_token = self.id_token(m, user.claims(&self.subject(m.client, &user.id), m.scope), &[("at_hash", &access)], now).await?;
             answer.insert("id_token".into(), id_token.into());
         }
         answer.insert("access_token".into(), access.into());
@@ -106,7 +108,7 @@ impl Provider {
         if !m.scope.is_empty() {
             answer.insert("scope".into(), m.scope.to_string().into());
         }
-        if let Some(userinfo) = m.user.and_then(|user| userinfo::in_token_response(m.client, user, m.scope)) {
+        if let Some(userinfo) = m.user.and_then(|user| self.userinfo_in_token_response(m.client, user, m.scope)) {
             answer.insert("userinfo".into(), userinfo);
         }
         Ok(TokenResponse(answer))
@@ -124,7 +126,8 @@ impl Provider {
     async fn access_jwt(&self, m: &Minting<'_>) -> Result<String, Internal> {
         let mut claims = Map::new();
         claims.insert("iss".into(), self.issuer().into());
-        claims.insert("sub".into(), m.user.map_or(m.client.id.as_str(), |user| &user.id).into());
+        let sub = m.user.map_or(Cow::Borrowed(m.client.id.as_str()), |user| self.subject(m.client, &user.id));
+        claims.insert("sub".into(), (*sub).into());
         claims.insert("aud".into(), one_or_many(m.audience));
         claims.insert("exp".into(), m.expires_at.0.into());
         claims.insert("iat".into(), m.issued_at.0.into());

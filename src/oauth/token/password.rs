@@ -8,7 +8,7 @@ use crate::domain::claims::RequestedClaims;
 use crate::domain::client::GrantType;
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
 use crate::identity::sign_in::{Attempt, Refused as NotSignedIn};
-use crate::oauth::{ErrorCode, Failure, Provider, Refused};
+use crate::oauth::{ErrorCode, Failure, Provider, Refused, resource};
 use crate::store::sessions::Session;
 
 const GRANT: GrantType = GrantType::Password;
@@ -40,7 +40,8 @@ impl Provider {
         let opaque = opaque_token(flow, id);
         let refreshable = flow.refresh_token.unwrap_or_else(|| scope.contains(OFFLINE_ACCESS));
         let refresh = refreshable.then(|| Bearer::generate(Kind::RefreshToken, id));
-        let audience = self.default_audience(client, GRANT);
+        let audience =
+            resource::requested(client, GRANT, params)?.unwrap_or_else(|| self.default_audience(client, GRANT));
         let id_token = scope.contains(OPENID);
         let session = Session {
             id,

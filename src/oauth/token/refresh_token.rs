@@ -16,7 +16,7 @@ use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::oauth::{ErrorCode, Failure, Provider, Refused};
+use crate::oauth::{ErrorCode, Failure, Provider, Refused, resource};
 use crate::store::rotation::Rotation;
 use crate::store::sessions::{Found, Session};
 
@@ -41,6 +41,12 @@ impl Provider {
             None => None,
             Some(text) => Some(self.refreshed_scope(&presented, client, grant, text).await?),
         };
+        // RFC 8707 §2.2: a refresh may name some of the resources that the tokens are for; from then on they are for those.
+        let resources = resource::requested(client, grant, request.params)?;
+        if let Some(resources) = &resources {
+            let session = self.genuine(&presented, client).await?.ok_or_else(no_such_token)?;
+            resource::within(resources, &session.audience)?;
+        }
         let successor = new_row_id();
         let lifetimes = self.lifetimes(client.flow(grant), now);
         let next = self.successor(&presented, client, grant, successor);
@@ -59,7 +65,13 @@ impl Provider {
             now,
         };
         match self.store.rotate(rotation).await? {
-            Some(made) => {
+            Some(mut made) => {
+                if let Some(audience) =
+                    resources.map(|resources| resources.join(" ")).filter(|one| *one != made.session.audience)
+                {
+                    self.store.narrow_audience(successor, &audience).await?;
+                    made.session.audience = audience;
+                }
                 tracing::info!(event = "tokens_refreshed", client = %client.id, user = made.session.user_id, session = %successor);
                 self.answer(client, grant, made, &next, now).await
             }

@@ -83,6 +83,8 @@ impl Play {
             refresh_grace: 10,
             password_grant: false,
             implicit_grant: false,
+            registration: false,
+            metadata_documents: countersign::oauth::metadata_document::Hosts::Any,
         };
         let observer = json!({ "grant_types": ["client_credentials"], "introspect": "any" });
         let secret = password::fast_form(&Secret::new("secret"));

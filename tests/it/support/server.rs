@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use countersign::clock::Clock;
-use countersign::config::{AllowGrants, DatabaseUrl, Mode, Settings};
+use countersign::config::{AllowGrants, DatabaseUrl, Mode, Registration, Settings};
 use countersign::domain::secret::{MasterKey, Secret};
 use countersign::server::Instance;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -42,6 +42,7 @@ impl Server {
         settings.listen = "127.0.0.1:0".parse().unwrap();
         settings.issuer = None;
         settings.admin_client_secret = Some(Secret::new("secret"));
+        settings.registration = Registration::Closed;
         settings.allow_http_redirects = true;
         settings.allow_grants = AllowGrants { implicit: false, password: true };
         settings.master_key = Some(MasterKey::generate());

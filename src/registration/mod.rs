@@ -1,0 +1,347 @@
+//! Dynamic client registration (RFC 7591, OpenID Connect Registration 1.0) and its management (RFC 7592).
+//!
+//! [`Registration`] has a verb for each: [`Registration::register`], `read`, `update`, `delete`. What a client says of itself becomes an
+//! ordinary Client document by [`crate::domain::client_metadata`], is held against what this server [`offered`] in discovery,
+//! and goes through the same door as an administrator's ([`crate::resources`]). [`statement`] believes those who signed a software
+//! statement. The field `registration` marks the document: an administrator who removes it takes the client over, and the
+//! client can manage itself no more.
+
+mod offered;
+pub mod statement;
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::new_row_id;
+use crate::domain::bearer::{Bearer, Kind};
+use crate::domain::client_metadata::{self, Wrong};
+use crate::domain::password;
+use crate::domain::secret::{Secret, is_sealed};
+use crate::domain::time::Timestamp;
+use crate::identity::sign_in::network;
+use crate::oauth::rate::Rate;
+use crate::oauth::{ErrorCode, Failure, Provider, Refused};
+use crate::resources::secret_fields::MASK;
+use crate::resources::{Change, DocumentKind, Documents, Precondition, Problem, Row};
+use offered::Offered;
+use statement::Issuers;
+
+/// What an operator decides about registration.
+#[derive(Debug)]
+pub struct Rules {
+    /// Whether anybody may register, or only who shows a token.
+    pub open: bool,
+    /// How many clients may be registered from one network in an hour, where registration is open.
+    pub per_hour: u32,
+    /// Seconds after which a client goes that nobody has consented to.
+    pub unused_expiration: i64,
+    /// Whose software statements are believed.
+    pub statements: Issuers,
+}
+
+/// The registration endpoint, without its HTTP.
+#[derive(Debug)]
+pub struct Registration {
+    provider: Provider,
+    documents: Documents,
+    rules: Rules,
+    rate: Rate,
+    offered: Offered,
+    development: bool,
+}
+
+/// Who vouches for a registration.
+#[derive(Debug)]
+pub enum Voucher {
+    /// Nobody.
+    Nobody,
+    /// Who handed out this initial access token.
+    Token(Bearer),
+    /// An administrator.
+    Administrator,
+}
+
+/// The marks in a document's field `registration`.
+const OPEN: &str = "open";
+const TOKEN: &str = "token";
+const STATEMENT: &str = "statement";
+
+const CLIENT: DocumentKind = DocumentKind::Client;
+
+impl Registration {
+    /// Over a provider and the documents of the same store.
+    pub fn new(provider: Provider, documents: Documents, rules: Rules) -> Self {
+        let (rate, offered) = (Rate::per_hour(rules.per_hour), Offered::new(provider.discovery()));
+        let development = !provider.issuer().starts_with("https://");
+        Self { provider, documents, rules, rate, offered, development }
+    }
+
+    /// Whether nobody needs a token.
+    pub const fn is_open(&self) -> bool {
+        self.rules.open
+    }
+
+    /// Whether the bearer of this may register (RFC 7591 §3): an initial access token, or an access token that administers. One
+    /// that is neither is refused even where none is needed: who shows it counts on it.
+    pub async fn voucher(&self, bearer: Option<&str>, address: IpAddr, now: Timestamp) -> Result<Voucher, Failure> {
+        let Some(text) = bearer else {
+            if !self.rules.open {
+                return Err(Refused::new(ErrorCode::InvalidToken, "registration needs an initial access token").into());
+            }
+            return match self.rate.take(network(address), now) {
+                Ok(()) => Ok(Voucher::Nobody),
+                Err(wait) => {
+                    tracing::warn!(event = "registration_throttled", %address);
+                    let mut refused = Refused::new(
+                        ErrorCode::TemporarilyUnavailable,
+                        "too many registrations from this network; try again later",
+                    );
+                    refused.retry_after = Some(wait);
+                    Err(refused.into())
+                }
+            };
+        };
+        if let Some(token) = Bearer::parse(Kind::InitialAccessToken, text) {
+            if self.documents.store().is_initial_access_token(token.id(), token.digest(), now).await? {
+                return Ok(Voucher::Token(token));
+            }
+        } else if self.provider.access_token(text, now).await?.is_some_and(|token| token.administers()) {
+            return Ok(Voucher::Administrator);
+        }
+        Err(no_such_token().into())
+    }
+
+    /// Registers a client: what it is now, with its credentials (RFC 7591 §3.2.1).
+    pub async fn register(
+        &self,
+        metadata: Map<String, Value>,
+        voucher: &Voucher,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, Failure> {
+        let (mut document, signed) = self.document(metadata, now).await?;
+        let by = match voucher {
+            Voucher::Nobody if signed => STATEMENT,
+            Voucher::Nobody => OPEN,
+            Voucher::Token(_) | Voucher::Administrator => TOKEN,
+        };
+        document.insert("registration".into(), json!(by));
+        let for_itself = may_act_for_itself(&document);
+        if for_itself && by == OPEN {
+            let text = "client_credentials needs a registration with an initial access token or a software statement";
+            return Err(Refused::new(ErrorCode::InvalidClientMetadata, text).into());
+        }
+        if let Voucher::Token(token) = voucher
+            && !self.documents.store().use_initial_access_token(token.id(), token.digest(), now).await?
+        {
+            return Err(no_such_token().into());
+        }
+        let secret = give_secret(&mut document, None);
+        let id = new_row_id();
+        let token = Bearer::generate(Kind::RegistrationAccessToken, id);
+        // Nothing tells whether a client that acts for itself is in use.
+        let expires_at = (!for_itself).then(|| now.plus(self.rules.unused_expiration));
+        let id = id.to_string();
+        self.documents.store().insert_registration(&id, token.digest(), expires_at).await?;
+        let row = self.write(Change::Put(CLIENT, id.clone(), Value::Object(document)), now).await?;
+        tracing::info!(event = "client_registered", client = %id, by);
+        Ok(self.answer(&row, secret.as_ref(), &token))
+    }
+
+    /// What a client is registered as (RFC 7592 §2.1), with a new token; its secret was shown once.
+    pub async fn read(&self, id: &str, bearer: Option<&str>) -> Result<Map<String, Value>, Failure> {
+        let (row, presented) = self.managed(id, bearer).await?;
+        let token = self.rotate(id, &presented).await?;
+        Ok(self.answer(&row, None, &token))
+    }
+
+    /// Replaces all that a client says of itself (RFC 7592 §2.2): a member that is not sent is no more.
+    pub async fn update(
+        &self,
+        id: &str,
+        bearer: Option<&str>,
+        metadata: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, Failure> {
+        let (row, presented) = self.managed(id, bearer).await?;
+        let invalid = |text: &str| Failure::from(Refused::new(ErrorCode::InvalidClientMetadata, text));
+        if metadata.get("client_id").and_then(Value::as_str) != Some(id) {
+            return Err(invalid("client_id must be there, and the one of this client"));
+        }
+        for member in
+            ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"]
+        {
+            if metadata.contains_key(member) {
+                return Err(invalid(&format!("{member} must not be sent with an update (RFC 7592 section 2.2)")));
+            }
+        }
+        let stored = row.secrets.0.get("secret").and_then(Value::as_str);
+        if let Some(secret) = metadata.get("client_secret").filter(|secret| !secret.is_null()) {
+            let same = secret
+                .as_str()
+                .zip(stored)
+                .is_some_and(|(text, stored)| self.documents.is_secret(CLIENT, id, stored, &Secret::new(text)));
+            if !same {
+                return Err(invalid("client_secret is not the one of this client; a client cannot choose its secret"));
+            }
+        }
+        let (mut document, signed) = self.document(metadata, now).await?;
+        let by = row.body.0.get("registration").and_then(Value::as_str).unwrap_or(OPEN);
+        let by = match (by, signed) {
+            (STATEMENT | OPEN, true) => STATEMENT,
+            (STATEMENT, false) => OPEN,
+            (by, _) => by,
+        };
+        if may_act_for_itself(&document) && by == OPEN {
+            return Err(invalid(
+                "client_credentials needs a registration with an initial access token or a software statement",
+            ));
+        }
+        document.insert("registration".into(), json!(by));
+        let secret = give_secret(&mut document, stored);
+        let row = self.write(Change::Put(CLIENT, id.to_owned(), Value::Object(document)), now).await?;
+        let token = self.rotate(id, &presented).await?;
+        tracing::info!(event = "client_registration_updated", client = %id, by);
+        Ok(self.answer(&row, secret.as_ref(), &token))
+    }
+
+    /// Ends a registration and all that was issued to the client (RFC 7592 §2.3).
+    pub async fn delete(&self, id: &str, bearer: Option<&str>, now: Timestamp) -> Result<(), Failure> {
+        self.managed(id, bearer).await?;
+        self.write(Change::Delete(CLIENT, id.to_owned()), now).await?;
+        self.documents.store().forget_registration(id).await?;
+        tracing::info!(event = "client_registration_deleted", client = %id);
+        Ok(())
+    }
+
+    /// The document that metadata asks for; and whether somebody we believe signed it.
+    async fn document(
+        &self,
+        mut metadata: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<(Map<String, Value>, bool), Failure> {
+        let signed = match metadata.get("software_statement").filter(|statement| !statement.is_null()) {
+            None => false,
+            Some(statement) => {
+                let claims = self.rules.statements.verify(statement.as_str().unwrap_or_default(), now)?;
+                // RFC 7591 §2.3: what is signed stands before what is said.
+                metadata.extend(claims);
+                true
+            }
+        };
+        let document = client_metadata::to_document(&metadata, self.development).map_err(refused)?;
+        let document = self.offered.hold_against(document).map_err(refused)?;
+        self.check_sector(&document).await?;
+        Ok((document, signed))
+    }
+
+    /// Core §8.1, Registration §5: what is at `sector_identifier_uri` lists every redirect URI.
+    async fn check_sector(&self, document: &Map<String, Value>) -> Result<(), Failure> {
+        let Some(uri) = document.get("sector_identifier_uri").and_then(Value::as_str) else { return Ok(()) };
+        let invalid = |text: &str| Failure::from(Refused::new(ErrorCode::InvalidClientMetadata, text));
+        let fetched = self.provider.outbound().get(uri).await.map_err(|error| {
+            tracing::info!(%error, "a sector_identifier_uri could not be fetched");
+            invalid("sector_identifier_uri cannot be fetched")
+        })?;
+        let listed: Vec<String> = serde_json::from_slice(&fetched.body)
+            .map_err(|_| invalid("sector_identifier_uri does not lead to a JSON array of redirect URIs"))?;
+        let uris = document.get("auth").and_then(|auth| auth.pointer("/authorization_code/redirect_uris"));
+        let uris = uris.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        match uris.into_iter().find(|uri| !listed.iter().any(|one| one == uri)) {
+            Some(missing) => Err(invalid(&format!("sector_identifier_uri does not list the redirect URI {missing}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The client of a management request, which its token must be good for. Whatever is wrong, the answer is the same
+    /// (RFC 7592 §2.1).
+    async fn managed(&self, id: &str, bearer: Option<&str>) -> Result<(Row, Bearer), Failure> {
+        let presented = bearer.and_then(|text| Bearer::parse(Kind::RegistrationAccessToken, text));
+        let presented = presented.ok_or_else(no_such_token)?;
+        if !self.documents.store().is_registration_token(id, presented.digest()).await? {
+            return Err(no_such_token().into());
+        }
+        let row = self.documents.store().document(CLIENT.name(), id).await?;
+        let row = row.filter(|row| row.deleted_at.is_none() && row.active && row.body.0.get("registration").is_some());
+        Ok((row.ok_or_else(no_such_token)?, presented))
+    }
+
+    async fn rotate(&self, id: &str, presented: &Bearer) -> Result<Bearer, Failure> {
+        let token = Bearer::generate(Kind::RegistrationAccessToken, presented.id());
+        if self.documents.store().rotate_registration_token(id, presented.digest(), token.digest()).await? {
+            Ok(token)
+        } else {
+            Err(no_such_token().into())
+        }
+    }
+
+    async fn write(&self, change: Change, now: Timestamp) -> Result<Row, Failure> {
+        let changes = vec![(change, Precondition::default())];
+        let written = self.documents.change_all(changes, Some("registration"), now).await;
+        self.provider.registry().expire();
+        match written.map(|mut written| written.pop()) {
+            Ok(Some(written)) => Ok(written.row),
+            Ok(None) => Err(no_such_token().into()),
+            Err(Problem::Outcome(outcome)) => {
+                Err(Refused::new(ErrorCode::InvalidClientMetadata, outcome.lines().join("; ")).into())
+            }
+            Err(Problem::Internal(internal)) => Err(Failure::Internal(internal)),
+        }
+    }
+
+    /// RFC 7591 §3.2.1, RFC 7592 §3.
+    fn answer(&self, row: &Row, secret: Option<&Secret>, token: &Bearer) -> Map<String, Value> {
+        let mut answer = Map::from_iter([("client_id".to_owned(), json!(row.id))]);
+        answer.insert("client_id_issued_at".into(), json!(row.created_at.0));
+        if let Some(secret) = secret {
+            answer.insert("client_secret".into(), json!(secret.expose()));
+            answer.insert("client_secret_expires_at".into(), json!(0));
+        }
+        answer.insert("registration_access_token".into(), json!(token.reveal()));
+        let uri = format!("{}/oauth2/register/{}", self.provider.issuer(), row.id);
+        answer.insert("registration_client_uri".into(), json!(uri));
+        let empty = Map::new();
+        answer.extend(client_metadata::from_document(row.body.0.as_object().unwrap_or(&empty)));
+        answer
+    }
+}
+
+/// Whether it lists a grant that needs nobody's consent.
+fn may_act_for_itself(document: &Map<String, Value>) -> bool {
+    let grants = document.get("grant_types").and_then(Value::as_array);
+    grants.into_iter().flatten().any(|grant| grant == "client_credentials")
+}
+
+/// Gives a document the secret that its authentication method needs: the one it has, or a new one of 256 bits.
+fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>) -> Option<Secret> {
+    let method = document.get("token_endpoint_auth_method").and_then(Value::as_str).unwrap_or_default();
+    if !method.starts_with("client_secret_") {
+        return None;
+    }
+    // Of a hash no key of signatures is made.
+    if stored.is_some_and(|stored| is_sealed(stored) || method != "client_secret_jwt") {
+        document.insert("secret".into(), json!(MASK));
+        return None;
+    }
+    // RFC 7518 §3.2: as a key of signatures it is itself what is kept, and as long as the longest hash. Otherwise its hash will do.
+    let secret = match method {
+        "client_secret_jwt" => {
+            Secret::new([Secret::generate(), Secret::generate()].map(|half| half.expose().to_owned()).concat())
+        }
+        _ => Secret::generate(),
+    };
+    let kept = if method == "client_secret_jwt" { secret.expose().to_owned() } else { password::fast_form(&secret) };
+    document.insert("secret".into(), json!(kept));
+    Some(secret)
+}
+
+fn refused(wrong: Wrong) -> Failure {
+    match wrong {
+        Wrong::RedirectUri(text) => Refused::new(ErrorCode::InvalidRedirectUri, text).into(),
+        Wrong::Metadata(text) => Refused::new(ErrorCode::InvalidClientMetadata, text).into(),
+    }
+}
+
+fn no_such_token() -> Refused {
+    Refused::new(ErrorCode::InvalidToken, "the token is unknown, used up or expired, or the client is no more")
+}

@@ -1,0 +1,108 @@
+//! Pairwise subjects: OpenID Connect Core §8.
+
+use countersign::config::DatabaseUrl;
+use serde_json::{Value, json};
+
+use crate::support::{Database, Server, both, issues, jwt, send, text};
+
+async fn client(server: &Server, id: &str, host: &str, more: Value) {
+    let mut document = json!({
+        "secret": "client-secret", "grant_types": ["code"], "subject_type": "pairwise",
+        "auth": {"authorization_code": {"redirect_uri": format!("https://{host}/{id}"), "refresh_token": true}},
+        "post_logout_redirect_uris": [format!("https://{host}/bye")],
+    });
+    crate::support::merge(&mut document, &more);
+    server.put(&format!("/Client/{id}"), document).await;
+}
+
+async fn tokens(server: &Server, id: &str) -> Value {
+    let query = [("response_type", "code"), ("client_id", id), ("scope", "openid profile")];
+    let code = server.sign_in_and_consent(&server.browser(), &query).await.expect("code");
+    let redirect = server.admin("GET", &format!("/Client/{id}")).send().await.unwrap().json::<Value>().await.unwrap();
+    let redirect = redirect["auth"]["authorization_code"]["redirect_uri"].as_str().unwrap().to_owned();
+    let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", &redirect)];
+    let (status, tokens) = server.post_form("/oauth2/token", Some((id, "client-secret")), &form).await;
+    assert_eq!(status, 200, "{tokens}");
+    tokens
+}
+
+fn sub(tokens: &Value) -> String {
+    text(&jwt(text(tokens, "id_token")).1, "sub").to_owned()
+}
+
+both!(
+    async fn a_person_is_another_one_to_each_sector_and_the_same_everywhere_in_it(server: Server) {
+        server.alice().await;
+        client(&server, "a1", "a.example", json!({})).await;
+        client(&server, "a2", "a.example", json!({"auth": {"authorization_code": {"token_format": "jwt"}}})).await;
+        client(&server, "b", "b.example", json!({"sector_identifier_uri": "https://a.example/sector.json"})).await;
+        client(&server, "c", "c.example", json!({})).await;
+        client(&server, "plain", "p.example", json!({"subject_type": "public"})).await;
+        let (a1, a2, b, c, plain) = (
+            tokens(&server, "a1").await,
+            tokens(&server, "a2").await,
+            tokens(&server, "b").await,
+            tokens(&server, "c").await,
+            tokens(&server, "plain").await,
+        );
+        let subject = sub(&a1);
+        assert_eq!(
+            (sub(&a2), sub(&b), sub(&tokens(&server, "a1").await)),
+            (subject.clone(), subject.clone(), subject.clone())
+        );
+        assert!(subject != sub(&c) && subject != "alice" && !subject.contains("alice") && subject.len() <= 255);
+        assert_eq!(sub(&plain), "alice");
+        // Wherever it is shown.
+        assert_eq!(server.userinfo(text(&a1, "access_token")).await.1["sub"], subject);
+        assert_eq!(jwt(text(&a2, "access_token")).1["sub"], subject);
+        let seen = server.introspect(text(&a1, "access_token")).await;
+        assert_eq!((&seen["sub"], seen.get("username")), (&json!(subject), None));
+        assert_eq!(server.introspect(text(&a1, "refresh_token")).await["sub"], subject);
+        let form = [("grant_type", "refresh_token"), ("refresh_token", text(&a1, "refresh_token"))];
+        let again = server.post_form("/oauth2/token", Some(("a1", "client-secret")), &form).await.1;
+        assert_eq!(sub(&again), subject);
+        // And on another node, which shares the master key.
+        if matches!(server.settings.database_url, DatabaseUrl::Postgres(_)) {
+            let node = server.another_node().await;
+            assert_eq!(node.userinfo(text(&again, "access_token")).await.1["sub"], subject);
+        }
+    }
+);
+
+both!(
+    async fn a_hint_with_a_pairwise_subject_is_its_person(server: Server) {
+        server.alice().await;
+        client(&server, "a1", "a.example", json!({})).await;
+        let hint = tokens(&server, "a1").await;
+        let browser = server.signed_in().await;
+        let query = format!(
+            "/oauth2/logout?id_token_hint={}&post_logout_redirect_uri=https://a.example/bye",
+            text(&hint, "id_token")
+        );
+        let page = browser.get(&server.url(&query)).await;
+        assert_eq!(page.location.as_deref(), Some("https://a.example/bye"), "nothing to confirm: {page:?}");
+    }
+);
+
+both!(
+    async fn several_hosts_need_a_sector(server: Server) {
+        let document = json!({"grant_types": ["code"], "subject_type": "pairwise", "auth": {"authorization_code": {"redirect_uris": ["https://a.example/", "https://b.example/"]}}});
+        let (status, outcome) = send(&server, "PUT", "/Client/x", document).await;
+        assert_eq!((status, issues(&outcome)[0].0.as_str()), (422, "Client.sector_identifier_uri"));
+    }
+);
+
+#[tokio::test]
+async fn discovery_tells_both_types() {
+    let server = Server::start(Database::Sqlite).await;
+    let discovery = server
+        .http
+        .get(server.url("/.well-known/openid-configuration"))
+        .send()
+        .await
+        .unwrap()
+        .json::<Value>()
+        .await
+        .unwrap();
+    assert_eq!(discovery["subject_types_supported"], json!(["public", "pairwise"]));
+}
