@@ -1,29 +1,48 @@
 //! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): who asks, may the browser go back there, must the person confirm?
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{Failure, Params, Provider, Refused};
+use crate::domain::internal::Internal;
+use crate::domain::time::Timestamp;
+use crate::identity::login::SignedIn;
 
 /// A logout request, proven as far as it can be.
 #[derive(Clone, Debug)]
 pub struct LogoutRequest {
     /// Where the browser goes afterwards, registered by the client that asks.
     pub return_to: Option<String>,
-    /// The client's name, where one asks.
+    /// The client that asks, where one does.
+    pub client_id: Option<String>,
+    /// Its name.
     pub client_name: Option<String>,
-    /// The person the hint is about.
-    hinted_user: Option<String>,
+    /// The person and the session that the hint is about.
+    hinted: Option<(String, Option<String>)>,
 }
 
 impl LogoutRequest {
-    /// Whether the person has to confirm: unless the request carries an ID token that we issued for them (§2: a request
-    /// without one could come from anywhere).
-    pub fn needs_confirmation(&self, user_id: &str) -> bool {
-        self.hinted_user.as_deref() != Some(user_id)
+    /// Whether the person has to confirm: unless the request carries an ID token that we issued for them in this session (§2: a
+    /// request without one could come from anywhere, and one of another session is suspect).
+    pub fn needs_confirmation(&self, login: &SignedIn) -> bool {
+        let fits = |(sub, sid): &(String, Option<String>)| match sid {
+            Some(sid) => *sid == login.id.to_string(),
+            None => *sub == login.user.id,
+        };
+        !self.hinted.as_ref().is_some_and(fits)
     }
 }
 
 impl Provider {
+    /// The session that the hint of a request is about, if it lasts.
+    pub async fn hinted_login(&self, request: &LogoutRequest, now: Timestamp) -> Result<Option<SignedIn>, Internal> {
+        let sid = request.hinted.as_ref().and_then(|(_, sid)| Uuid::parse_str(sid.as_deref()?).ok());
+        match sid {
+            Some(sid) => self.logins.named(sid, now).await,
+            None => Ok(None),
+        }
+    }
+
     /// Reads and proves a logout request (§2, §3). An expired hint is as good as a fresh one; one that is not ours is refused.
     pub async fn logout_request(&self, params: &Params) -> Result<LogoutRequest, Failure> {
         params.refuse_repeated()?;
@@ -59,8 +78,9 @@ impl Provider {
         };
         Ok(LogoutRequest {
             return_to,
+            client_id: client.as_ref().map(|client| client.id.clone()),
             client_name: client.map(|client| client.name.clone()),
-            hinted_user: text("sub").map(str::to_owned),
+            hinted: text("sub").map(|sub| (sub.to_owned(), text("sid").map(str::to_owned))),
         })
     }
 }
