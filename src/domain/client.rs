@@ -59,12 +59,20 @@ pub struct Document {
     pub request_uris: Vec<String>,
     /// `id_token_signed_response_alg` (OIDC Registration §2); RS256 where absent.
     pub id_token_signed_response_alg: Option<String>,
+    id_token_encrypted_response_alg: Option<String>,
+    id_token_encrypted_response_enc: Option<String>,
     /// `userinfo_signed_response_alg` (OIDC Registration §2): where present, userinfo is a JWT.
     pub userinfo_signed_response_alg: Option<String>,
+    userinfo_encrypted_response_alg: Option<String>,
+    userinfo_encrypted_response_enc: Option<String>,
     /// The algorithm of JWT access tokens; RS256 where absent.
     pub access_token_signed_response_alg: Option<String>,
     /// Where a browser may go after logout (RP-Initiated Logout §3.1).
     pub post_logout_redirect_uris: Vec<String>,
+    /// Where logout tokens are posted (Back-Channel Logout §2.2).
+    pub backchannel_logout_uri: Option<String>,
+    /// What a browser loads when its session ends (Front-Channel Logout §2).
+    pub frontchannel_logout_uri: Option<String>,
     /// `default_max_age` in seconds (OIDC Registration §2).
     pub default_max_age: Option<i64>,
     /// `default_acr_values` (OIDC Registration §2): asked for where a request names none.
@@ -350,9 +358,26 @@ impl Client {
         self.flow(grant).secret_required == Some(false)
     }
 
+    /// Whether it is to be told when a login ends in which it got an ID token.
+    pub const fn wants_to_hear_of_logout(&self) -> bool {
+        self.document.backchannel_logout_uri.is_some() || self.document.frontchannel_logout_uri.is_some()
+    }
+
     /// The signing algorithm of its ID tokens (OIDC Registration §2: RS256 where the client does not say).
     pub fn id_token_alg(&self) -> &str {
         self.document.id_token_signed_response_alg.as_deref().unwrap_or("RS256")
+    }
+
+    /// How its ID tokens are encrypted, `alg` and `enc`, where they are.
+    pub fn id_token_encryption(&self) -> Option<(&str, &str)> {
+        let document = &self.document;
+        document.id_token_encrypted_response_alg.as_deref().zip(document.id_token_encrypted_response_enc.as_deref())
+    }
+
+    /// How its answers from userinfo are encrypted, where they are.
+    pub fn userinfo_encryption(&self) -> Option<(&str, &str)> {
+        let document = &self.document;
+        document.userinfo_encrypted_response_alg.as_deref().zip(document.userinfo_encrypted_response_enc.as_deref())
     }
 
     /// The signing algorithm of its JWT access tokens (RFC 9068 §2.1 wants RS256 supported; it is what most expect).

@@ -9,6 +9,11 @@ pub const SIGNING_ALGORITHMS: &[&str] =
 /// Those that the client's secret is the key of.
 pub const SECRET_ALGORITHMS: &[&str] = &["HS256", "HS384", "HS512"];
 
+/// How a client may have us make a content key known to it (RFC 7518 §4.3, §4.6), and what content is encrypted with (§5.3).
+pub const ENCRYPTION_ALGORITHMS: &[&str] = &["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"];
+/// The latter.
+pub const CONTENT_ALGORITHMS: &[&str] = &["A128GCM", "A256GCM"];
+
 /// A set has no more keys than this, and is no longer, in bytes of JSON.
 const MAX_KEYS: usize = 50;
 const MAX_SIZE: usize = 64 * 1_024;
@@ -84,7 +89,17 @@ impl KeySet {
 }
 
 impl PublicKey {
-    /// Whether it may verify signatures of an algorithm: its type fits, and so do `alg`, `use` and `key_ops` (RFC 7517 §4.2–4.4).
+    /// Whether content may be encrypted for its holder by an algorithm: its type fits, and so do `alg`, `use` and `key_ops`.
+    pub fn encrypts(&self, alg: &str) -> bool {
+        match &self.material {
+            Material::Rsa { .. } => alg == "RSA-OAEP-256" && self.is_for(alg, "enc", &["wrapKey", "encrypt"]),
+            // Web Crypto lists no operation for the public half.
+            Material::Ec { .. } => alg.starts_with("ECDH-ES") && self.is_for(alg, "enc", &[]),
+            _ => false,
+        }
+    }
+
+    /// Whether it may verify signatures of an algorithm: its type fits, and so do `alg`, `use` and `key_ops`.
     fn verifies(&self, alg: &str) -> bool {
         let fits = match (&self.material, alg) {
             (Material::Rsa { .. }, alg) => alg.starts_with("RS") || alg.starts_with("PS"),
@@ -94,11 +109,16 @@ impl PublicKey {
             (Material::Ed25519 { .. }, alg) => alg == "EdDSA",
             (Material::Other, _) => false,
         };
+        fits && self.is_for(alg, "sig", &["verify"])
+    }
+
+    /// What it says of itself (RFC 7517 §4.2–4.4), as far as it says anything.
+    fn is_for(&self, alg: &str, purpose: &str, operations: &[&str]) -> bool {
         let says = |name: &str, value: &str| self.members.get(name).is_none_or(|said| said == value);
-        let operations = self.members.get("key_ops").and_then(Value::as_array);
-        fits && says("alg", alg)
-            && says("use", "sig")
-            && operations.is_none_or(|operations| operations.iter().any(|operation| operation == "verify"))
+        let listed = self.members.get("key_ops").and_then(Value::as_array).filter(|_| !operations.is_empty());
+        says("alg", alg)
+            && says("use", purpose)
+            && listed.is_none_or(|said| said.iter().any(|one| operations.iter().any(|operation| one == operation)))
     }
 }
 
@@ -217,5 +237,15 @@ mod tests {
         );
         assert!(verifies(with(rsa(), "key_ops", json!(["verify"])), "RS256"));
         assert!(!verifies(with(rsa(), "key_ops", json!(["encrypt"])), "RS256"));
+
+        let encrypts = |key: Value, alg: &str| KeySet::parse(&json!([key])).unwrap().keys()[0].encrypts(alg);
+        let coordinate = B64.encode([1; 32]);
+        let ec = json!({"kty": "EC", "crv": "P-256", "x": coordinate, "y": coordinate, "key_ops": []});
+        assert!(encrypts(ec.clone(), "ECDH-ES+A128KW") && !encrypts(ec, "RSA-OAEP-256"));
+        assert!(encrypts(rsa(), "RSA-OAEP-256") && !encrypts(rsa(), "ECDH-ES"));
+        assert!(encrypts(with(rsa(), "use", json!("enc")), "RSA-OAEP-256"));
+        assert!(!encrypts(with(rsa(), "use", json!("sig")), "RSA-OAEP-256"));
+        assert!(!encrypts(with(rsa(), "alg", json!("RSA-OAEP")), "RSA-OAEP-256"));
+        assert!(!encrypts(with(rsa(), "key_ops", json!(["verify"])), "RSA-OAEP-256"));
     }
 }

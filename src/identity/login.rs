@@ -16,7 +16,8 @@ use crate::store::sessions::{Found, Session};
 
 /// A login ends after so many seconds without use (five days, Aidbox's), and in any case after thirty days.
 pub const IDLE: i64 = 432_000;
-const ABSOLUTE: i64 = 2_592_000;
+/// The latter.
+pub const ABSOLUTE: i64 = 2_592_000;
 /// Use is noted at most this often, in seconds.
 const NOTED_EVERY: i64 = 3_600;
 
@@ -97,11 +98,7 @@ impl Logins {
             return Ok(Some(known.login.clone()));
         }
         let Some(found) = self.store.session(cookie.id()).await? else { return Ok(None) };
-        let stands = found.live && found.session.ended_at.is_none() && found.session.kind == "login";
-        let Some(mut known) = Known::of(found) else { return Ok(None) };
-        if !stands || !known.is_genuine(&cookie) || known.expires_at <= now || known.seen_at.plus(IDLE) <= now {
-            return Ok(None);
-        }
+        let Some(mut known) = Known::of(found, now).filter(|known| known.is_genuine(&cookie)) else { return Ok(None) };
         if known.seen_at.plus(NOTED_EVERY) < now {
             self.store.touch_login(known.login.id, now).await?;
             known.seen_at = now;
@@ -111,10 +108,14 @@ impl Logins {
         Ok(Some(login))
     }
 
-    /// Ends a login, and with it the sessions that first-party clients share with it.
-    pub async fn end(&self, id: Uuid, now: Timestamp) -> Result<(), Internal> {
-        self.store.end_family(id, now).await?;
-        Ok(())
+    /// The login of this id, if it lasts. Whoever asks has not shown its cookie.
+    pub async fn named(&self, id: Uuid, now: Timestamp) -> Result<Option<SignedIn>, Internal> {
+        Ok(self.store.session(id).await?.and_then(|found| Known::of(found, now)).map(|known| known.login))
+    }
+
+    /// Ends a login, and with it what clients have of it. Answers those that are to be told.
+    pub async fn end(&self, id: Uuid, now: Timestamp) -> Result<Vec<String>, Internal> {
+        Ok(self.store.end_login(id, now).await?.unwrap_or_default())
     }
 }
 
@@ -129,10 +130,16 @@ struct Known {
 }
 
 impl Known {
-    fn of(found: Found) -> Option<Self> {
+    /// A row as a login, where it is one and still lasts.
+    fn of(found: Found, now: Timestamp) -> Option<Self> {
+        let lasts = found.live
+            && found.session.kind == "login"
+            && found.session.ended_at.is_none()
+            && found.session.token_expires_at > now
+            && found.session.seen_at.plus(IDLE) > now;
         let Found { session, person, person_updated_at, person_version, .. } = found;
         let user = User {
-            id: session.user_id?,
+            id: session.user_id.filter(|_| lasts)?,
             active: true,
             epoch: session.user_epoch.unwrap_or_default(),
             updated_at: person_updated_at.unwrap_or_default(),

@@ -76,6 +76,15 @@ pub(super) enum Unverified {
 }
 
 impl Provider {
+    /// The registered keys of a client.
+    pub(super) async fn keys_of(&self, client: &Client, now: Timestamp) -> Result<Arc<KeySet>, Unverified> {
+        if let Some(value) = &client.document.jwks {
+            return KeySet::parse(value).map(Arc::new).map_err(|_| Unverified::NoKeys);
+        }
+        let uri = client.document.jwks_uri.as_deref().ok_or(Unverified::NoKeys)?;
+        self.client_keys.at(uri, now).await.ok_or(Unverified::Unavailable)
+    }
+
     /// Whether a JWS is of this client: signed with one of `algorithms` and a registered key that says it is for that.
     pub(super) async fn verify_of_client(
         &self,
@@ -87,12 +96,11 @@ impl Provider {
         if !algorithms.contains(&jws.alg.as_str()) {
             return Err(Unverified::Algorithm);
         }
-        if let Some(value) = &client.document.jwks {
-            return verify(&KeySet::parse(value).map_err(|_| Unverified::NoKeys)?, jws);
-        }
-        let uri = client.document.jwks_uri.as_deref().ok_or(Unverified::NoKeys)?;
-        let keys = self.client_keys.at(uri, now).await.ok_or(Unverified::Unavailable)?;
+        let keys = self.keys_of(client, now).await?;
         let verified = verify(&keys, jws);
+        let Some(uri) = client.document.jwks_uri.as_deref().filter(|_| client.document.jwks.is_none()) else {
+            return verified;
+        };
         // A new key has a new name, or none.
         if verified.is_ok() || jws.kid.as_deref().is_some_and(|kid| keys.has(kid)) {
             return verified;

@@ -7,19 +7,20 @@ use super::authorize::PROMPTS;
 use super::keys::ALGORITHMS;
 use super::metadata_document::Hosts;
 use crate::domain::client::GrantType;
-use crate::domain::jwk::{SECRET_ALGORITHMS, SIGNING_ALGORITHMS};
+use crate::domain::jwk::{CONTENT_ALGORITHMS, ENCRYPTION_ALGORITHMS, SECRET_ALGORITHMS, SIGNING_ALGORITHMS};
 use crate::domain::response_type::{RESPONSE_TYPES, ResponseMode, ResponseType};
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
 use crate::domain::user::CLAIM_SCOPES;
 
 /// The endpoints by the name of their metadata, with their canonical paths; the routes are made from the same list.
-pub const ENDPOINTS: [(&str, &str); 7] = [
+pub const ENDPOINTS: [(&str, &str); 8] = [
     ("authorization_endpoint", "/oauth2/authorize"),
     ("token_endpoint", "/oauth2/token"),
     ("userinfo_endpoint", "/oauth2/userinfo"),
     ("introspection_endpoint", "/oauth2/introspect"),
     ("revocation_endpoint", "/oauth2/revoke"),
     ("end_session_endpoint", "/oauth2/logout"),
+    ("check_session_iframe", "/oauth2/check_session"),
     ("jwks_uri", "/.well-known/jwks.json"),
 ];
 
@@ -55,7 +56,7 @@ impl Provider {
         let response_types: Vec<&str> = RESPONSE_TYPES.into_iter().filter(served).collect();
         let scopes: Vec<&str> =
             [OPENID, OFFLINE_ACCESS].into_iter().chain(CLAIM_SCOPES.iter().map(|(scope, _)| *scope)).collect();
-        let claims: Vec<&str> = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "at_hash"]
+        let claims: Vec<&str> = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "at_hash", "sid"]
             .into_iter()
             .chain(CLAIM_SCOPES.iter().flat_map(|(_, claims)| claims.iter().copied()))
             .collect();
@@ -78,7 +79,11 @@ impl Provider {
             "display_values_supported": ["page"],
             "ui_locales_supported": ["en"],
             "id_token_signing_alg_values_supported": ALGORITHMS,
+            "id_token_encryption_alg_values_supported": ENCRYPTION_ALGORITHMS,
+            "id_token_encryption_enc_values_supported": CONTENT_ALGORITHMS,
             "userinfo_signing_alg_values_supported": ALGORITHMS,
+            "userinfo_encryption_alg_values_supported": ENCRYPTION_ALGORITHMS,
+            "userinfo_encryption_enc_values_supported": CONTENT_ALGORITHMS,
             "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
             "token_endpoint_auth_signing_alg_values_supported": assertions,
             "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION[..4],
@@ -86,6 +91,10 @@ impl Provider {
             "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
             "revocation_endpoint_auth_signing_alg_values_supported": assertions,
             "prompt_values_supported": PROMPTS,
+            "backchannel_logout_supported": true,
+            "backchannel_logout_session_supported": true,
+            "frontchannel_logout_supported": true,
+            "frontchannel_logout_session_supported": true,
             "authorization_response_iss_parameter_supported": true,
             "claims_parameter_supported": true,
             "request_parameter_supported": true,

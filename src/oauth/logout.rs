@@ -3,26 +3,53 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{Failure, Params, Provider, Refused};
 use crate::domain::client::Client;
+use crate::domain::internal::Internal;
+use crate::domain::time::Timestamp;
+use crate::identity::login::SignedIn;
 
 /// A logout request, proven as far as it can be.
 #[derive(Clone, Debug)]
 pub struct LogoutRequest {
     /// Where the browser goes afterwards, registered by the client that asks.
     pub return_to: Option<String>,
-    /// The client's name, where one asks.
+    /// The client that asks, where one does.
+    pub client_id: Option<String>,
+    /// Its name.
     pub client_name: Option<String>,
-    /// Whom the hint is about: the client that it was issued to, and its `sub`.
-    hinted: Option<(Arc<Client>, String)>,
+    /// What the hint is about.
+    hinted: Option<Hinted>,
+}
+
+/// The client that an ID token was issued to, its `sub`, and the session.
+#[derive(Clone, Debug)]
+struct Hinted {
+    client: Arc<Client>,
+    sub: String,
+    sid: Option<String>,
 }
 
 impl Provider {
-    /// Whether the person has to confirm: unless the request carries an ID token that we issued for them (§2: a request
-    /// without one could come from anywhere).
-    pub fn logout_needs_confirmation(&self, request: &LogoutRequest, user_id: &str) -> bool {
-        !request.hinted.as_ref().is_some_and(|(client, sub)| self.is_subject(client, sub, user_id))
+    /// Whether the person has to confirm: unless the request carries an ID token that we issued for them in this session (§2: a
+    /// request without one could come from anywhere, and one of another session is suspect).
+    pub fn logout_needs_confirmation(&self, request: &LogoutRequest, login: &SignedIn) -> bool {
+        let fits = |hinted: &Hinted| match &hinted.sid {
+            Some(sid) => *sid == login.id.to_string(),
+            None => self.is_subject(&hinted.client, &hinted.sub, &login.user.id),
+        };
+        !request.hinted.as_ref().is_some_and(fits)
+    }
+
+    /// The session that the hint of a request is about, if it lasts.
+    pub async fn hinted_login(&self, request: &LogoutRequest, now: Timestamp) -> Result<Option<SignedIn>, Internal> {
+        let sid = request.hinted.as_ref().and_then(|hinted| Uuid::parse_str(hinted.sid.as_deref()?).ok());
+        match sid {
+            Some(sid) => self.logins.named(sid, now).await,
+            None => Ok(None),
+        }
     }
 
     /// Reads and proves a logout request (§2, §3). An expired hint is as good as a fresh one; one that is not ours is refused.
@@ -60,8 +87,13 @@ impl Provider {
         };
         Ok(LogoutRequest {
             return_to,
+            client_id: client.as_ref().map(|client| client.id.clone()),
             client_name: client.as_ref().map(|client| client.name.clone()),
-            hinted: client.zip(text("sub").map(str::to_owned)),
+            hinted: client.zip(text("sub")).map(|(client, sub)| Hinted {
+                client,
+                sub: sub.to_owned(),
+                sid: text("sid").map(str::to_owned),
+            }),
         })
     }
 }

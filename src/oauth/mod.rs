@@ -1,8 +1,9 @@
 //! The rules of OAuth 2.0 and OpenID Connect.
 //!
 //! One public verb of [`Provider`] per endpoint, in the file of that name: [`authorize`], [`token`] with a file per grant,
-//! [`userinfo`], [`introspect`], [`revoke`], [`logout`], [`discovery`]. They share the client's proof of itself
-//! ([`client_authentication`], with the keys of `client_keys`), the reading of a presented token ([`access_token`]), the signing keys ([`keys`]) and what a
+//! [`userinfo`], [`introspect`], [`revoke`], [`logout`] with what it sets off in [`front_channel`] and [`back_channel`], [`discovery`].
+//! They share the client's proof of itself ([`client_authentication`], with the keys of `client_keys`), the reading of a presented
+//! token ([`access_token`]), the signing keys ([`keys`]), what is encrypted (`encryption`, `jwe`), and what a
 //! node remembers of clients and keys ([`registry`]). HTTP is next door in [`crate::web`]; a failure is [`Refused`], with a
 //! code that a specification names, or our own fault.
 
@@ -20,13 +21,18 @@ use crate::store::Store;
 
 pub mod access_token;
 pub mod authorize;
+pub mod back_channel;
+pub mod browser_session;
 mod client_assertion;
 pub mod client_authentication;
 mod client_keys;
 pub mod discovery;
+mod encryption;
+pub mod front_channel;
 mod id_token_hint;
 mod initiate_login;
 pub mod introspect;
+mod jwe;
 mod jws;
 pub mod keys;
 pub mod logout;
@@ -94,6 +100,7 @@ pub struct Provider {
     documents_key: Arc<SealingKey>,
     refresh_key: MacKey,
     subject_key: MacKey,
+    browser_state_key: MacKey,
     secret_cache_key: MacKey,
     verified_secrets: moka::future::Cache<[u8; 32], ()>,
     wrong_secrets: moka::sync::Cache<[u8; 32], Arc<AtomicU32>>,
@@ -125,6 +132,7 @@ impl Provider {
             registry,
             sign_in,
             hashing,
+            browser_state_key: master.mac_key("browser state"),
             client_keys: ClientKeys::new(outbound.clone()),
             outbound,
             documents_key: Arc::new(SealingKey::for_documents(master)),

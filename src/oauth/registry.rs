@@ -131,6 +131,19 @@ impl Registry {
         self.key_ring().await
     }
 
+    /// The signing keys, once there is one for this algorithm.
+    pub async fn key_ring_with(&self, alg: &str) -> Result<Arc<KeyRing>, Internal> {
+        let mut ring = self.key_ring().await?;
+        if !ring.has(alg) {
+            let mut complete = self.0.complete.subscribe();
+            while !*complete.borrow_and_update() && !ring.has(alg) {
+                let _ = complete.changed().await;
+                ring = self.key_ring().await?;
+            }
+        }
+        Ok(ring)
+    }
+
     /// Makes the keys that are missing, in the background: the very first start need not wait for them.
     pub fn complete_keys(&self, now: Timestamp) {
         if self.0.ring.load().is_complete() {
@@ -139,12 +152,14 @@ impl Registry {
         self.0.complete.send_replace(false);
         let registry = self.clone();
         tokio::spawn(async move {
-            while let Err(error) = registry.keys().ensure(&ALGORITHMS, now).await {
-                tracing::error!(%error, "the first signing keys could not be made; trying again");
-                tokio::time::sleep(RETRY).await;
+            for alg in ALGORITHMS {
+                while let Err(error) = registry.keys().ensure(&[alg], now).await {
+                    tracing::error!(%error, alg, "the first signing key could not be made; trying again");
+                    tokio::time::sleep(RETRY).await;
+                }
+                registry.expire();
+                registry.0.complete.send_replace(alg == ALGORITHMS[ALGORITHMS.len() - 1]);
             }
-            registry.expire();
-            registry.0.complete.send_replace(true);
         });
     }
 

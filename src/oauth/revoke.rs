@@ -46,11 +46,11 @@ impl Provider {
     /// Closes the session that an access token belongs to: its refresh token, and with a first-party client the browser's
     /// login too.
     pub async fn close_session(&self, token: &AccessToken, now: Timestamp) -> Result<(), Internal> {
-        match &token.session {
+        let told = match &token.session {
             Some(session) => self.store.close_session(session, now).await?,
-            None => self.end(token, now).await?,
-        }
-        tracing::info!(event = "session_closed", client = %token.client.id, session = %token.id);
+            None => self.end(token, now).await.map(|()| Vec::new())?,
+        };
+        tracing::info!(event = "session_closed", client = %token.client.id, session = %token.id, ?told);
         Ok(())
     }
 

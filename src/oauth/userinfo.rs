@@ -21,19 +21,30 @@ impl Provider {
         Ok(claims)
     }
 
-    /// The claims as a JWT with issuer and audience, where the client asks for one (Core §5.3.2). It has no expiry, and so is never
-    /// taken for an ID token.
+    /// The claims as a JWT with issuer and audience, signed, encrypted or both, where the client asks for one (Core §5.3.2). It has no
+    /// expiry, and so is never taken for an ID token.
     pub async fn signed_userinfo(
         &self,
         token: &AccessToken,
         claims: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<Option<String>, Internal> {
-        let Some(alg) = token.client.document.userinfo_signed_response_alg.as_deref() else { return Ok(None) };
+        let client = &token.client;
+        let encryption = client.userinfo_encryption();
+        let signed = client.document.userinfo_signed_response_alg.as_deref();
+        if signed.is_none() && encryption.is_none() {
+            return Ok(None);
+        }
         let mut claims = claims.clone();
-        claims.insert("iss".into(), self.issuer().into());
-        claims.insert("aud".into(), token.client.id.as_str().into());
-        self.sign(alg, "JWT", &claims, now).await.map(Some)
+        let (text, cty) = match signed {
+            Some(alg) => {
+                claims.insert("iss".into(), self.issuer().into());
+                claims.insert("aud".into(), client.id.as_str().into());
+                (self.sign(alg, "JWT", &claims, now).await?, Some("JWT"))
+            }
+            None => (Value::Object(claims).to_string(), None),
+        };
+        self.encrypted(client, encryption, text, cty, now).await.map(Some)
     }
 
     /// The same in Aidbox's shape, where the client may have it: the User document without secrets.

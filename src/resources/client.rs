@@ -73,7 +73,9 @@ pub(super) fn check(body: &Map<String, Value>, http_redirects: bool, issues: &mu
     sector(body, issues);
     keys(body, http_redirects, issues);
     authentication(body, issues);
+    encryption(body, issues);
     request_uris(body, http_redirects, issues);
+    logout_uris(body, http_redirects, issues);
 }
 
 /// Whether the server needs the secret itself, as the key of signatures (OpenID Connect Core §10.1).
@@ -149,6 +151,49 @@ fn sector(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
             "required with subject_type pairwise where the redirect URIs have several hosts (OpenID Connect Core §8.1)",
         ));
     }
+}
+
+/// OpenID Connect Registration §2. The content algorithm is named: what stands for an absent one there is not served here.
+fn encryption(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
+    for what in ["id_token", "userinfo"] {
+        let names = ["alg", "enc"].map(|part| format!("{what}_encrypted_response_{part}"));
+        let [alg, enc] = [&names[0], &names[1]].map(|name| body.contains_key(name));
+        let problem = match (alg, enc) {
+            (false, false) => continue,
+            (true, true) if body.contains_key("jwks") || body.contains_key("jwks_uri") => continue,
+            (true, true) => (&names[0], "needs the client's keys: give jwks or jwks_uri".to_owned()),
+            (true, false) => (&names[0], format!("needs {} beside it: A128GCM or A256GCM", names[1])),
+            (false, true) => (&names[1], format!("needs {} beside it", names[0])),
+        };
+        issues.push(Issue::invalid(format!("Client.{}", problem.0), problem.1));
+    }
+}
+
+/// Back-Channel Logout §2.2 and Front-Channel Logout §2: pages of the client on the web, the latter of an origin that the client has
+/// a redirect URI at, since browsers are sent there.
+fn logout_uris(body: &Map<String, Value>, http: bool, issues: &mut Vec<Issue>) {
+    let origin = |uri: &str| url::Url::parse(uri).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+    for name in ["backchannel_logout_uri", "frontchannel_logout_uri"] {
+        let Some(uri) = text(body, name) else { continue };
+        let problem = if !is_fetchable(uri, http) || origin(uri).is_none() || uri.contains('#') {
+            Some("must be an https URL without a fragment")
+        } else if name == "frontchannel_logout_uri" && !redirect_uris(body).any(|one| origin(one) == origin(uri)) {
+            Some("must have the scheme, host and port of one of the client's redirect URIs (Front-Channel Logout §2)")
+        } else {
+            None
+        };
+        issues.extend(problem.map(|problem| Issue::invalid(format!("Client.{name}"), problem)));
+    }
+}
+
+/// Every redirect URI of a document, wherever it stands.
+fn redirect_uris(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let flows = body.get("auth").and_then(Value::as_object).into_iter().flatten().map(|(_, flow)| flow);
+    let of_flows = flows.flat_map(|flow| {
+        flow.get("redirect_uri").and_then(Value::as_str).into_iter().chain(texts(flow.get("redirect_uris")))
+    });
+    let legacy = text(body, "redirect_uri").into_iter().flat_map(|list| list.split(','));
+    of_flows.chain(legacy.map(str::trim))
 }
 
 fn request_uris(body: &Map<String, Value>, http: bool, issues: &mut Vec<Issue>) {

@@ -3,6 +3,7 @@
 //! A field without an effect here is stored and returned all the same.
 
 use super::schema::{Field, Kind, field};
+use crate::domain::jwk::{CONTENT_ALGORITHMS, ENCRYPTION_ALGORITHMS};
 
 /// The grants a document may name; `code` is Aidbox's other word for `authorization_code`.
 const GRANTS: &[&str] = &[
@@ -24,7 +25,7 @@ const ASSERTION: &[&str] = &[
 ];
 const REQUEST_OBJECT: &[&str] =
     &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "none"];
-const SIGNING: &[&str] = &["RS256", "ES256", "EdDSA"];
+const SIGNING: &[&str] = &["RS256", "PS256", "ES256", "ES384", "EdDSA"];
 
 const FLOW: &[Field] = &[
     field("redirect_uri", Kind::Text),
@@ -95,7 +96,11 @@ pub const CLIENT: &[Field] = &[
     field("token_endpoint_auth_method", Kind::OneOf(AUTHENTICATION)),
     field("token_endpoint_auth_signing_alg", Kind::OneOf(ASSERTION)),
     field("id_token_signed_response_alg", Kind::OneOf(SIGNING)),
+    field("id_token_encrypted_response_alg", Kind::OneOf(ENCRYPTION_ALGORITHMS)),
+    field("id_token_encrypted_response_enc", Kind::OneOf(CONTENT_ALGORITHMS)),
     field("userinfo_signed_response_alg", Kind::OneOf(SIGNING)),
+    field("userinfo_encrypted_response_alg", Kind::OneOf(ENCRYPTION_ALGORITHMS)),
+    field("userinfo_encrypted_response_enc", Kind::OneOf(CONTENT_ALGORITHMS)),
     field("request_object_signing_alg", Kind::OneOf(REQUEST_OBJECT)),
     field("request_uris", Kind::Texts),
     field("sector_identifier_uri", Kind::Url),

@@ -30,8 +30,10 @@ impl Documents {
     /// Closes a session: its tokens and, where a first-party client shares it with the browser's login, that too.
     pub async fn close_session(&self, id: &str, mount: Mount, now: Timestamp) -> Result<Value, Problem> {
         let session = self.found(id).await?.session;
-        self.store.close_session(&session, now).await?;
-        tracing::info!(event = "session_closed", session = %session.id, user = session.user_id, client = session.client_id);
+        let told = self.store.close_session(&session, now).await?;
+        tracing::info!(
+            event = "session_closed", session = %session.id, user = session.user_id, client = session.client_id, ?told
+        );
         self.session(id, mount, now).await
     }
 

@@ -56,6 +56,8 @@ pub(super) struct Prepared {
     pub(super) before: Option<Value>,
     /// Whether a secret is another one now.
     pub(super) new_secret: bool,
+    /// Whether everything issued under the document ends.
+    ends: bool,
     pub(super) written: Written,
 }
 
@@ -248,6 +250,7 @@ impl Documents {
                     base: row.version,
                     before: None,
                     new_secret: false,
+                    ends: false,
                     written: Written { row: row.clone(), effect: Effect::Unchanged, warnings },
                 });
             }
@@ -281,7 +284,7 @@ impl Documents {
         let effect = if living.is_some() { Effect::Updated } else { Effect::Created };
         let new_secret = secrets != before;
         let before = living.map(|row| row.body.0.clone());
-        Ok(Prepared { kind, base, before, new_secret, written: Written { row, effect, warnings } })
+        Ok(Prepared { kind, base, before, new_secret, ends, written: Written { row, effect, warnings } })
     }
 
     /// Writes what was prepared.
@@ -300,6 +303,7 @@ impl Documents {
         }
         order.sort_by(|a, b| (a.kind, &a.written.row.id, a.base).cmp(&(b.kind, &b.written.row.id, b.base)));
         let mut tx = self.store().begin_patiently().await?;
+        let mut signed_out = Vec::new();
         for one in &order {
             let Written { row, effect, .. } = &one.written;
             if !tx.write_document(row, one.base).await? {
@@ -310,6 +314,9 @@ impl Documents {
                 DocumentKind::User => {
                     // Given up first, so that users may exchange their names.
                     tx.set_login_names(&row.id, &[]).await?;
+                    if one.ends {
+                        signed_out.push((&row.id, tx.tell_clients_of(&row.id, now).await?));
+                    }
                     if deleted {
                         tx.delete_grants_of(Some(&row.id), None, now).await?;
                     }
@@ -339,6 +346,10 @@ impl Documents {
             let Written { row, effect, .. } = &one.written;
             tracing::info!(event = "document_changed", kind = row.kind, id = row.id, version = row.version, ?effect);
         }
+        for (user, told) in signed_out {
+            tracing::info!(event = "logins_ended", user, ?told);
+            self.store().logouts_are_due();
+        }
         Ok(Wrote::All)
     }
 }
@@ -361,6 +372,7 @@ fn prepare_delete(kind: DocumentKind, living: &Row, now: Timestamp) -> Prepared 
         base,
         before: None,
         new_secret: false,
+        ends: true,
         written: Written { row, effect: Effect::Deleted, warnings: Vec::new() },
     }
 }

@@ -5,6 +5,7 @@
 
 mod demo;
 mod listen;
+mod messenger;
 mod sweeper;
 
 use std::net::SocketAddr;
@@ -107,6 +108,7 @@ pub struct Instance {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    telling: JoinHandle<()>,
 }
 
 /// The database of the settings.
@@ -151,7 +153,7 @@ impl Instance {
         let reach = reach(&settings, &issuer);
         let registration = registration.map(|rules| Registration::new(provider.clone(), documents.clone(), rules));
         let app = web::App::new(
-            provider,
+            provider.clone(),
             documents,
             registration,
             clock.clone(),
@@ -163,8 +165,9 @@ impl Instance {
         let (stop, stopped) = watch::channel(false);
         let serving =
             tokio::spawn(listen::serve(listener, tls, web::Site::new(app), stopped.clone(), settings.shutdown_grace));
-        let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped));
-        Ok(Self { address, issuer: issuer.as_str().to_owned(), clock, store, demo, stop, serving, sweeping })
+        let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped.clone()));
+        let telling = tokio::spawn(messenger::run(provider, store.clone(), clock.clone(), stopped));
+        Ok(Self { address, issuer: issuer.as_str().to_owned(), clock, store, demo, stop, serving, sweeping, telling })
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
@@ -177,6 +180,7 @@ impl Instance {
         let _ = self.stop.send(true);
         let _ = self.serving.await;
         let _ = self.sweeping.await;
+        let _ = self.telling.await;
         self.store.close().await;
     }
 }

@@ -20,27 +20,75 @@ pub struct SigningKey {
     pub verifies_until: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "SELECT kid, alg, public_jwk, private_key, created_at, signs_from, verifies_until FROM signing_key ORDER BY created_at, kid";
+const ALL: &str = "SELECT kid, alg, public_jwk, private_key, created_at, signs_from, verifies_until FROM signing_key
+     UNION ALL SELECT kid, alg, public_jwk, private_key, created_at, signs_from, verifies_until FROM later_signing_key
+     ORDER BY created_at, kid";
+
+/// The algorithms whose keys every version reads. A version that knows no others refuses a key of another one, and goes on
+/// running while nodes are upgraded: such keys are kept apart.
+const OF_EVERY_VERSION: [&str; 3] = ["RS256", "ES256", "EdDSA"];
+
+/// The same statement for both tables.
+macro_rules! in_both {
+    ($conn:expr, $before:literal, $after:literal $(, $bind:expr)* $(,)?) => {
+        [
+            sql!($conn, execute, concat!($before, " signing_key ", $after) $(, $bind)*)?,
+            sql!($conn, execute, concat!($before, " later_signing_key ", $after) $(, $bind)*)?,
+        ]
+        .into_iter()
+        .sum::<u64>()
+    };
+}
 
 impl Store {
     /// Every key, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>> {
-        sql!(self.reader(), fetch_all as SigningKey, COLUMNS)
+        sql!(self.reader(), fetch_all as SigningKey, ALL)
+    }
+
+    /// Removes the keys that nothing is left to verify with, and answers how many.
+    pub(super) async fn sweep_signing_keys(&self, now: Timestamp) -> Result<u64> {
+        let gone = in_both!(
+            self.patient_writer(),
+            "DELETE FROM",
+            "WHERE verifies_until IS NOT NULL AND verifies_until <= $1",
+            now,
+        );
+        if gone > 0 {
+            // Every node stops publishing them.
+            let mut tx = self.begin().await?;
+            tx.touch_configuration().await?;
+            tx.commit().await?;
+        }
+        Ok(gone)
     }
 }
 
 impl Tx {
     /// Every key, oldest first.
     pub async fn signing_keys(&mut self) -> Result<Vec<SigningKey>> {
-        sql!(self.conn(), fetch_all as SigningKey, COLUMNS)
+        sql!(self.conn(), fetch_all as SigningKey, ALL)
     }
 
     /// Keeps a new key.
     pub async fn insert_signing_key(&mut self, key: &SigningKey) -> Result<()> {
+        macro_rules! insert_into {
+            ($table:literal) => {
+                concat!(
+                    "INSERT INTO ",
+                    $table,
+                    " (kid, alg, public_jwk, private_key, created_at, signs_from, verifies_until) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+                )
+            };
+        }
+        let text = match OF_EVERY_VERSION.contains(&key.alg.as_str()) {
+            true => insert_into!("signing_key"),
+            false => insert_into!("later_signing_key"),
+        };
         sql!(
             self.conn(),
             execute,
-            "INSERT INTO signing_key (kid, alg, public_jwk, private_key, created_at, signs_from, verifies_until) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            text,
             &key.kid,
             &key.alg,
             &key.public_jwk,
@@ -54,26 +102,26 @@ impl Tx {
 
     /// Says until when the keys of an algorithm made before `kid` are needed to verify what they signed.
     pub async fn supersede_signing_keys(&mut self, alg: &str, kid: &str, verifies_until: Timestamp) -> Result<()> {
-        sql!(
+        in_both!(
             self.conn(),
-            execute,
-            "UPDATE signing_key SET verifies_until = $3 WHERE alg = $1 AND kid <> $2 AND verifies_until IS NULL",
+            "UPDATE",
+            "SET verifies_until = $3 WHERE alg = $1 AND kid <> $2 AND verifies_until IS NULL",
             alg,
             kid,
             verifies_until,
-        )?;
+        );
         self.touch_configuration().await
     }
 
     /// Lets a superseded key be the current one again.
     pub async fn reinstate_signing_key(&mut self, kid: &str) -> Result<()> {
-        sql!(self.conn(), execute, "UPDATE signing_key SET verifies_until = NULL WHERE kid = $1", kid)?;
+        in_both!(self.conn(), "UPDATE", "SET verifies_until = NULL WHERE kid = $1", kid);
         self.touch_configuration().await
     }
 
     /// Removes a key at once; `false` where there is none of this id.
     pub async fn delete_signing_key(&mut self, kid: &str) -> Result<bool> {
-        let deleted = sql!(self.conn(), execute, "DELETE FROM signing_key WHERE kid = $1", kid)?;
+        let deleted = in_both!(self.conn(), "DELETE FROM", "WHERE kid = $1", kid);
         self.touch_configuration().await?;
         Ok(deleted > 0)
     }

@@ -3,13 +3,14 @@
 //! A [`Store`] is an enum over the two native pools. The same text runs on both through the `sql!` macro; the few statements
 //! that must differ stand side by side in the verb that needs them. Verbs are the domain's (`redeem_code`, `rotate`), a file per
 //! subject: [`documents`] for what administrators PUT, [`sessions`], [`rotation`] and [`codes`] for what is issued, [`users`] for
-//! sign-in, [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], and [`sweep`] for what has expired. The verbs of every
-//! request wait in queues whose batches
+//! sign-in, [`logouts`], [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], and [`sweep`] for what has expired. The
+//! verbs of every request wait in queues whose batches
 //! share a statement and a commit (`coalesce`). What a value means is decided next door, in [`crate::domain`] and the rooms that
 //! call these verbs.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coalesce::Queue;
@@ -18,6 +19,7 @@ use sqlx::Connection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// Runs one statement on whichever database is open: `sql!(db, fetch_optional as Row, "text", binds…)` or
@@ -65,6 +67,7 @@ mod coalesce;
 pub mod codes;
 pub mod documents;
 pub mod keys;
+pub mod logouts;
 pub mod metadata;
 mod postgres;
 pub mod registrations;
@@ -134,6 +137,7 @@ pub fn was_rolled_back(error: &Error) -> bool {
 pub struct Store {
     db: Pools,
     queues: Queues,
+    logouts: Arc<Notify>,
 }
 
 type Pools = Db<Postgres, Sqlite>;
@@ -175,7 +179,7 @@ impl Store {
             redemptions: codes::redeeming(&db),
             rotations: rotation::rotating(&db),
         };
-        Ok(Self { db, queues })
+        Ok(Self { db, queues, logouts: Arc::default() })
     }
 
     /// Brings the schema up to date. Many processes may do so at once: on PostgreSQL it happens under an advisory lock, on SQLite

@@ -197,13 +197,18 @@ impl Store {
         Ok(ended > 0)
     }
 
-    /// Closes the session that a row belongs to: its family and, where it shares one with the browser's login, that too.
-    pub async fn close_session(&self, session: &Session, now: Timestamp) -> Result<()> {
-        self.end_family(session.family, now).await?;
-        if let Some(login) = session.parent.filter(|_| session.shared) {
-            self.end_family(login, now).await?;
+    /// Closes the session that a row belongs to: its family and, where it shares one with the browser's login, that too. Answers the
+    /// clients that are to be told.
+    pub async fn close_session(&self, session: &Session, now: Timestamp) -> Result<Vec<String>> {
+        if session.kind == "login" {
+            return Ok(self.end_login(session.id, now).await?.unwrap_or_default());
         }
-        Ok(())
+        self.end_family(session.family, now).await?;
+        match (session.parent, &session.client_id) {
+            (Some(login), _) if session.shared => Ok(self.end_login(login, now).await?.unwrap_or_default()),
+            (Some(login), Some(client)) if self.tell_client(login, client, now).await? => Ok(vec![client.clone()]),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Notes that a login was used, so that its idle limit starts anew.

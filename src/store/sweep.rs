@@ -112,18 +112,7 @@ impl Store {
             now,
             batch,
         )?;
-        let keys = sql!(
-            self.patient_writer(),
-            execute,
-            "DELETE FROM signing_key WHERE verifies_until IS NOT NULL AND verifies_until <= $1",
-            now,
-        )?;
-        if keys > 0 {
-            // Every node stops publishing them.
-            let mut tx = self.begin().await?;
-            tx.touch_configuration().await?;
-            tx.commit().await?;
-        }
-        Ok(removed + keys)
+        removed += self.sweep_logins(now, batch).await?;
+        Ok(removed + self.sweep_signing_keys(now).await?)
     }
 }

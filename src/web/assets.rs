@@ -1,4 +1,4 @@
-//! The style sheet, the icon and the one script, under names that change with their content and so may be kept for ever.
+//! The style sheet, the icon and the two scripts, under names that change with their content and so may be kept for ever.
 
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 pub(crate) const STYLE: &str = concat!("/static/style-", env!("STYLE_HASH"), ".css");
 /// Where they link the icon.
 pub(crate) const ICON: &str = concat!("/static/icon-", env!("ICON_HASH"), ".svg");
-
+/// The script of the session frame.
+pub(crate) const CHECK_SESSION: &str = concat!("/static/check-session-", env!("CHECK_SESSION_HASH"), ".js");
 /// Where the page of an answer by `form_post` finds what posts it at once.
 pub(crate) const FORM_POST: &str = concat!("/static/form_post-", env!("FORM_POST_HASH"), ".js");
 
@@ -24,6 +25,8 @@ pub(crate) async fn get(Path(file): Path<String>) -> Response {
         ("image/svg+xml", include_str!("icon.svg"))
     } else if is(FORM_POST) {
         ("text/javascript; charset=utf-8", include_str!("form_post.js"))
+    } else if is(CHECK_SESSION) {
+        ("text/javascript; charset=utf-8", include_str!("check_session.js"))
     } else {
         return StatusCode::NOT_FOUND.into_response();
     };

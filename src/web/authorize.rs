@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::body::{PageBody, PageQuery};
+use super::check_session::keep_state;
 use super::guard::RequestId;
 use super::page::see_other;
 use super::respond::respond;
@@ -58,7 +59,11 @@ async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Para
         Err(internal) => return error_page::internal_error(app, id, &internal),
     };
     match app.provider.next_step(&request, login.as_ref(), Given::Nothing, now).await {
-        Ok(step) => draw(app, headers, &request.params, &request, login.as_ref(), step),
+        Ok(step) => {
+            let mut response = draw(app, headers, &request.params, &request, login.as_ref(), step);
+            keep_state(app, headers, login.as_ref(), &mut response);
+            response
+        }
         Err(internal) => error_page::internal_error(app, id, &internal),
     }
 }

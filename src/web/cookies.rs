@@ -1,4 +1,4 @@
-//! Our cookies: the login, the browser (which form tokens are bound to) and the known user.
+//! Our cookies: the login, its state for the frames of clients, the browser (which form tokens are bound to) and the known user.
 //!
 //! On https they carry the `__Host-` prefix and `Secure`. The issuer is part of the name, so that two servers on one host keep
 //! apart.
@@ -15,6 +15,8 @@ use crate::domain::secret::{Digest, random};
 pub(crate) enum Cookie {
     /// The signed-in browser.
     Login,
+    /// The state of the login, for the script of the session frame.
+    State,
     /// Any browser that was shown a form.
     Browser,
     /// Who has signed in in this browser before; see the throttle of sign-in.
@@ -29,10 +31,11 @@ pub(crate) fn tag(issuer: &str) -> String {
 }
 
 impl Cookie {
-    fn name(self, app: &App) -> String {
+    pub(crate) fn name(self, app: &App) -> String {
         let prefix = if app.reach.https { "__Host-" } else { "" };
         let kind = match self {
             Self::Login => "login",
+            Self::State => "state",
             Self::Browser => "browser",
             Self::Known => "known",
             Self::Dev => "dev",
@@ -43,7 +46,7 @@ impl Cookie {
     /// Seconds that the browser keeps it; the login ends on the server's own terms.
     const fn max_age(self) -> i64 {
         match self {
-            Self::Login => 2_592_000,
+            Self::Login | Self::State => 2_592_000,
             Self::Browser => 86_400,
             Self::Known => 31_536_000,
             Self::Dev => 600,
@@ -69,8 +72,14 @@ impl Cookie {
     }
 
     fn header(self, app: &App, value: &str, max_age: i64) -> HeaderValue {
-        let secure = if app.reach.https { "; Secure" } else { "" };
-        let text = format!("{}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}", self.name(app));
+        let attributes = match (self, app.reach.https) {
+            // Read by our script, in frames on other people's sites (Session Management §3.2). It proves nothing to us.
+            (Self::State, true) => "SameSite=None; Secure",
+            (Self::State, false) => "SameSite=Lax",
+            (_, true) => "HttpOnly; SameSite=Lax; Secure",
+            (_, false) => "HttpOnly; SameSite=Lax",
+        };
+        let text = format!("{}={value}; Path=/; Max-Age={max_age}; {attributes}", self.name(app));
         // Values are base64url of our own making.
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }

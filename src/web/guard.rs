@@ -96,11 +96,16 @@ where
 
 /// Fills in what a handler did not choose itself: error answers get the same headers as good ones.
 fn secure(app: &App, headers: &mut HeaderMap) {
+    // It has no word for "anyone": the one page that others may frame goes without.
+    let policy = headers.get(CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let framed = policy.is_some_and(|policy| policy.contains("frame-ancestors *"));
     let mut default = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
     default(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
-    default(X_FRAME_OPTIONS, "DENY");
+    if !framed {
+        default(X_FRAME_OPTIONS, "DENY");
+    }
     default(X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(REFERRER_POLICY, "same-origin");
     default(CACHE_CONTROL, "no-store");

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::authorize::signed_in;
 use super::body::{PageForm, PageQuery};
+use super::check_session::keep_state;
 use super::client_address::ClientAddress;
 use super::cookies::{self, Cookie};
 use super::csrf::{self, Form};
@@ -140,7 +141,7 @@ pub(crate) async fn post(
     // A new id at every sign-in; the login that the browser had until now ends.
     let started = async {
         if let Some(previous) = signed_in(&app, &headers).await? {
-            app.provider.logins().end(previous.id, now).await?;
+            app.provider.sign_out(&previous, now).await?;
         }
         app.provider.logins().start(&user, now).await
     };
@@ -156,6 +157,9 @@ pub(crate) async fn post(
     };
     response.headers_mut().append(SET_COOKIE, Cookie::Login.set(&app, &cookie.reveal()));
     response.headers_mut().append(SET_COOKIE, Cookie::Known.set(&app, &cookies::known(&app, &user.id)));
+    if Cookie::State.read(&app, &headers).is_some() {
+        keep_state(&app, &headers, Some(&started), &mut response);
+    }
     response
 }
 

@@ -26,13 +26,15 @@ pub(crate) struct Page<T> {
     pub(crate) form_target: Option<String>,
     /// Whether it runs a script of ours.
     pub(crate) script: bool,
+    /// What it may frame: origins.
+    pub(crate) frames: Vec<String>,
     /// Cookies to set.
     pub(crate) cookies: Vec<HeaderValue>,
 }
 
 impl<T: Template> Page<T> {
     pub(crate) const fn new(view: T) -> Self {
-        Self { status: StatusCode::OK, view, form_target: None, script: false, cookies: Vec::new() }
+        Self { status: StatusCode::OK, view, form_target: None, script: false, frames: Vec::new(), cookies: Vec::new() }
     }
 
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
@@ -47,6 +49,13 @@ impl<T: Template> Page<T> {
 
     pub(crate) fn script(mut self) -> Self {
         self.script = true;
+        self
+    }
+
+    pub(crate) fn frames(mut self, uris: &[String]) -> Self {
+        self.frames = uris.iter().filter_map(|uri| origin(uri)).collect();
+        self.frames.sort();
+        self.frames.dedup();
         self
     }
 
@@ -67,8 +76,10 @@ impl<T: Template> IntoResponse for Page<T> {
         };
         let target = self.form_target.map(|target| format!(" {target}")).unwrap_or_default();
         let script = if self.script { " script-src 'self';" } else { "" };
+        let frames =
+            if self.frames.is_empty() { String::new() } else { format!("frame-src {}; ", self.frames.join(" ")) };
         let policy = format!(
-            "default-src 'none';{script} style-src 'self'; img-src 'self' data:; form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'"
+            "default-src 'none';{script} style-src 'self'; img-src 'self' data:; {frames}form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'"
         );
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

@@ -196,8 +196,20 @@ pub struct LogoutConfirm {
 pub struct SignedOut {
     /// Head of the page.
     pub layout: Layout,
+    /// Pages of clients to load, so that they end their own sessions (Front-Channel Logout §3); the browser goes on once they have.
+    pub frames: Vec<String>,
     /// Address and text of the link onwards, where there is one.
     pub continue_to: Option<(String, String)>,
+}
+
+/// The frame by which pages of clients notice that the session changed. It shows nothing.
+#[derive(Template)]
+#[template(path = "check_session.html")]
+pub struct CheckSession {
+    /// Address of its script.
+    pub script_href: String,
+    /// Name of the cookie that the script reads.
+    pub cookie: String,
 }
 
 /// The sign-in page for somebody who is signed in and has nowhere to go. Posts `csrf` to sign out.

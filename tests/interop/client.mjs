@@ -123,7 +123,7 @@ for (const authentication of [client.ClientSecretPost, client.ClientSecretBasic]
   await checkCodeFlow(config)
   await checkClientCredentials(config, false)
 }
-for (const algorithm of ['RS256', 'ES256', 'EdDSA']) {
+for (const algorithm of ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']) {
   const metadata = { client_secret: 'client-secret', id_token_signed_response_alg: algorithm }
   const config = await discover(`jwt-${algorithm}`, metadata)
   // ID tokens from the token endpoint are believed for their connection; this has their signature checked as well.

@@ -144,9 +144,9 @@ def check_client_credentials(client_id, jwt_access_token):
 
 for method in ['client_secret_basic', 'client_secret_post']:
     check_code_flow('web-app', 'client-secret', method, jwt_access_token=False)
-for algorithm in ['RS256', 'ES256', 'EdDSA']:
-    # Authlib takes EdDSA for ID tokens, where it is given the server's list; for access tokens it has one of its own.
-    jwt_access_token = algorithm != 'EdDSA'
+for algorithm in ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']:
+    # Authlib takes every one for ID tokens, where it is given the server's list; for access tokens it has a list of its own.
+    jwt_access_token = algorithm in ['RS256', 'ES256']
     check_code_flow(f'jwt-{algorithm}', 'client-secret', 'client_secret_basic', jwt_access_token)
     check_client_credentials(f'jwt-{algorithm}', jwt_access_token)
 check_code_flow('spa', None, 'none', jwt_access_token=False)

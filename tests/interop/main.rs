@@ -20,7 +20,7 @@ async fn register(server: &Server) {
     server.alice().await;
     let after_logout = json!({"post_logout_redirect_uris": ["http://localhost:4200/bye"]});
     server.web_app(after_logout.clone()).await;
-    for algorithm in ["RS256", "ES256", "EdDSA"] {
+    for algorithm in ["RS256", "PS256", "ES256", "ES384", "EdDSA"] {
         let client = json!({
             "secret": "client-secret", "grant_types": ["code", "client_credentials"],
             "auth": {
@@ -77,9 +77,23 @@ async fn the_mcp_sdk_is_served_as_a_client_that_registers() {
 }
 
 both!(
+    async fn openid_client_reads_what_is_encrypted_for_it(server: Server) {
+        server.alice().await;
+        node("tests/interop/encryption.mjs", &[server.issuer()]).await;
+    }
+);
+
+both!(
     async fn a_person_signs_in_consents_denies_and_signs_out_in_chromium(server: Server) {
         server.alice().await;
         node("tests/interop/person.mjs", &[&variable("CHROMIUM"), server.issuer()]).await;
+    }
+);
+
+both!(
+    async fn two_applications_share_a_session_and_its_end_in_chromium(server: Server) {
+        server.alice().await;
+        node("tests/interop/sessions.mjs", &[&variable("CHROMIUM"), server.issuer()]).await;
     }
 );
 

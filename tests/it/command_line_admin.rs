@@ -223,7 +223,7 @@ both_folders!(
         let (_process, service) = folder.serve(&["--bundle", "b.yaml"]);
         // The key set waits for the slowest key of the very first start, the command line does not.
         let first = published(&service).await;
-        assert_eq!((first.len(), &listed(&folder)), (3, &first));
+        assert_eq!((first.len(), &listed(&folder)), (5, &first));
         let form = [("grant_type", "client_credentials")];
         let token = async || {
             service.post("/oauth2/token", ("jwt", "jwt-secret"), &form).await.1["access_token"]
@@ -245,7 +245,7 @@ both_folders!(
         // The new ones are published at once, and sign later; the old ones go on.
         folder.ok(&["keys", "rotate"]);
         let both = listed(&folder);
-        assert!(both.len() == 6 && first.iter().all(|kid| both.contains(kid)));
+        assert!(both.len() == 10 && first.iter().all(|kid| both.contains(kid)));
         within_a_second(async || published(&service).await == both).await;
         let after = token().await;
         assert!(first.contains(&kid(&after)) && is_active(&after).await && is_active(&old).await);

@@ -74,14 +74,9 @@ both!(
         }
         assert!(list(&first, "id_token_signing_alg_values_supported").contains(&"RS256"));
         assert!(list(&first, "scopes_supported").contains(&"openid"));
-        for absent in [
-            "registration_endpoint",
-            "pushed_authorization_request_endpoint",
-            "device_authorization_endpoint",
-            "check_session_iframe",
-            "frontchannel_logout_supported",
-            "backchannel_logout_supported",
-        ] {
+        for absent in
+            ["registration_endpoint", "pushed_authorization_request_endpoint", "device_authorization_endpoint"]
+        {
             assert!(first.get(absent).is_none(), "{absent} is not served");
         }
     }

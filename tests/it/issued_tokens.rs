@@ -1,5 +1,6 @@
 //! What stands in tokens and token answers: JWT access tokens (RFC 9068), ID tokens (OpenID Connect Core §2), `userinfo`.
 
+use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, jwk::JwkSet};
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ both!(
     async fn a_jwt_access_token_is_what_rfc_9068_says(server: Server) {
         server.alice().await;
         let expected = ["aud", "auth_time", "client_id", "exp", "iat", "iss", "jti", "scope", "sub"];
-        for alg in ["RS256", "ES256", "EdDSA"] {
+        for alg in ["RS256", "PS256", "ES256", "ES384", "EdDSA"] {
             let settings =
                 json!({"token_format": "jwt", "access_token_expiration": 360, "audience": ["https://api.example"]});
             let change = json!({"access_token_signed_response_alg": alg, "auth": {"authorization_code": settings}});
@@ -54,7 +55,14 @@ both!(
 both!(
     async fn an_id_token_is_what_openid_connect_says(server: Server) {
         server.alice().await;
-        for (alg, hash) in [(None, Algorithm::RS256), (Some("ES256"), Algorithm::ES256)] {
+        let cases = [
+            (None, Algorithm::RS256, &SHA256),
+            (Some("PS256"), Algorithm::PS256, &SHA256),
+            (Some("ES256"), Algorithm::ES256, &SHA256),
+            (Some("ES384"), Algorithm::ES384, &SHA384),
+            (Some("EdDSA"), Algorithm::EdDSA, &SHA512),
+        ];
+        for (alg, signed, hash) in cases {
             server.web_app(json!({"id_token_signed_response_alg": alg})).await;
             let browser = server.browser();
             let nonce = "n-\"0S6_WzA2Mj ü";
@@ -63,19 +71,19 @@ both!(
             let (_, tokens) = server.redeem(&first).await;
             let token = text(&tokens, "id_token");
             let claims = verified(&server, token, "web-app").await;
-            assert_eq!(jsonwebtoken::decode_header(token).unwrap().alg, hash);
-            assert_eq!(names(&claims), ["at_hash", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sub"]);
+            assert_eq!(jsonwebtoken::decode_header(token).unwrap().alg, signed);
+            assert_eq!(names(&claims), ["at_hash", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sid", "sub"]);
             assert_eq!([text(&claims, "sub"), text(&claims, "nonce")], ["alice", nonce]);
-            let access =
-                aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text(&tokens, "access_token").as_bytes());
-            assert_eq!(claims["at_hash"], B64.encode(&access.as_ref()[..16]));
+            // Core §3.1.3.6: the left half of the hash that the algorithm uses.
+            let access = digest(hash, text(&tokens, "access_token").as_bytes());
+            assert_eq!(claims["at_hash"], B64.encode(&access.as_ref()[..access.as_ref().len() / 2]));
 
             // Later in the same browser: the time of the sign-in stays.
             server.wait(100);
             let code = server.sign_in_and_consent(&browser, &query[..3]).await.expect("code");
             let (_, later) = server.redeem(&code).await;
             let later = verified(&server, text(&later, "id_token"), "web-app").await;
-            assert_eq!(later["auth_time"], claims["auth_time"]);
+            assert_eq!((&later["auth_time"], &later["sid"]), (&claims["auth_time"], &claims["sid"]));
             assert!(later["iat"].as_i64() >= claims["iat"].as_i64().map(|iat| iat + 100));
             assert!(later.get("nonce").is_none());
         }

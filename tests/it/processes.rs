@@ -213,9 +213,9 @@ both_folders!(
                 assert!(is_active(other, &token).await);
             }
         }
-        assert_eq!(sets[0]["keys"].as_array().unwrap().len(), 3);
+        assert_eq!(sets[0]["keys"].as_array().unwrap().len(), 5);
         assert!(sets.iter().all(|set| *set == sets[0]), "{sets:?}");
-        assert_eq!(folder.ok(&["keys", "list"]).lines().count(), 4);
+        assert_eq!(folder.ok(&["keys", "list"]).lines().count(), 6);
     }
 );
 

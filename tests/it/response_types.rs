@@ -62,7 +62,7 @@ both!(
                 let separator = if response_type == "code" { '?' } else { '#' };
                 assert!(location.starts_with(&format!("{CALLBACK}{separator}")), "{response_type} {location}");
                 let returned = page.returned();
-                let mut names = vec!["iss", "state"];
+                let mut names = vec!["iss", "session_state", "state"];
                 names.extend(["code", "id_token"].into_iter().filter(|word| wants(word)));
                 if wants("token") {
                     names.extend(["access_token", "expires_in", "scope", "token_type"]);

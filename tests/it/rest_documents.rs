@@ -203,7 +203,7 @@ both!(
 both!(
     async fn signing_keys_show_their_public_part_and_cannot_be_written(server: Server) {
         let (status, found) = get(&server, "/SigningKey").await;
-        assert_eq!((status, &found["total"]), (200, &json!(3)));
+        assert_eq!((status, &found["total"]), (200, &json!(5)));
         let mut algorithms = Vec::new();
         for entry in found["entry"].as_array().unwrap() {
             let key = &entry["resource"];
@@ -216,7 +216,7 @@ both!(
             assert_eq!(get(&server, &format!("/SigningKey/{}", key["id"].as_str().unwrap())).await, (200, key.clone()));
         }
         algorithms.sort();
-        assert_eq!(algorithms, ["ES256", "EdDSA", "RS256"]);
+        assert_eq!(algorithms, ["ES256", "ES384", "EdDSA", "PS256", "RS256"]);
         let id = found["entry"][0]["resource"]["id"].as_str().unwrap();
         for (method, path) in [
             ("POST", "/SigningKey".into()),
@@ -236,7 +236,7 @@ both!(
             let (status, outcome) = send(&server, method, path, json!({})).await;
             assert_eq!((status, &outcome["id"]), (405, &json!("not-supported")), "{method} {path}");
         }
-        assert_eq!(get(&server, "/SigningKey").await.1["total"], 3);
+        assert_eq!(get(&server, "/SigningKey").await.1["total"], 5);
         assert_eq!((get(&server, "/SigningKey/none").await.0, get(&server, "/Session/none").await.0), (404, 404));
     }
 );

@@ -74,15 +74,21 @@ both!(
         assert_eq!(again.status(), 304);
         let keys = jwks(&server).await;
         // RFC 7518 §6, RFC 8037 §2: no member beyond these, `d` and a symmetric `k` least of all.
-        for (alg, members) in [("RS256", "e kty n"), ("ES256", "crv kty x y"), ("EdDSA", "crv kty x")] {
+        for (alg, members) in [
+            ("RS256", "e kty n"),
+            ("PS256", "e kty n"),
+            ("ES256", "crv kty x y"),
+            ("ES384", "crv kty x y"),
+            ("EdDSA", "crv kty x"),
+        ] {
             let key = keys.iter().find(|key| key["alg"] == alg).unwrap();
             let found: BTreeSet<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();
             assert_eq!(found, members.split(' ').chain(["kid", "use", "alg"]).collect(), "{key}");
             assert_eq!(key["use"], "sig");
         }
-        assert_eq!((keys.len(), kids(&keys).len()), (3, 3));
+        assert_eq!((keys.len(), kids(&keys).len()), (5, 5));
         let shown: Value = server.admin("GET", "/SigningKey").send().await.unwrap().json().await.unwrap();
-        assert_eq!(shown["total"], 3);
+        assert_eq!(shown["total"], 5);
         for entry in shown["entry"].as_array().unwrap() {
             assert!(keys.contains(&entry["resource"]["jwk"]) && !entry.to_string().contains("private"), "{entry}");
         }
@@ -99,9 +105,9 @@ both!(
 both!(
     async fn private_keys_are_sealed_in_the_database(server: Server) {
         // The key set waits for the slowest key of the very first start.
-        assert_eq!(jwks(&server).await.len(), 3);
+        assert_eq!(jwks(&server).await.len(), 5);
         let stored = server.instance.store.signing_keys().await.unwrap();
-        assert_eq!(stored.len(), 3);
+        assert_eq!(stored.len(), 5);
         // The algorithm identifiers that every unsealed PKCS#8 has inside: rsaEncryption, id-ecPublicKey, id-Ed25519.
         let markers: [&[u8]; 3] = [
             &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1],
@@ -156,7 +162,7 @@ async fn every_node_has_the_same_keys_and_takes_the_others_tokens() {
     settings.master_key = Some(MasterKey::generate());
     let error = Instance::start(settings, Clock::default()).await.unwrap_err().to_string();
     assert!(error.contains("COUNTERSIGN_MASTER_KEY"), "{error}");
-    assert_eq!(jwks(&other).await.len(), 3);
+    assert_eq!(jwks(&other).await.len(), 5);
     // A rotation on one node is known on the other.
     let new = rotate(&server).await;
     look_again(&other).await;
@@ -178,7 +184,7 @@ async fn nodes_that_start_at_once_on_an_empty_database_make_one_set_of_keys() {
             sets.push(keys);
             node.stop().await;
         }
-        assert_eq!(sets[0]["keys"].as_array().unwrap().len(), 3);
+        assert_eq!(sets[0]["keys"].as_array().unwrap().len(), 5);
         assert!(sets.iter().all(|set| *set == sets[0]), "{sets:?}");
     }
 }
@@ -189,7 +195,7 @@ both!(
         let before = kids(&jwks(&server).await);
         let old = token(&server).await;
         let new = rotate(&server).await;
-        assert_eq!((new.len(), new.is_disjoint(&before)), (3, true));
+        assert_eq!((new.len(), new.is_disjoint(&before)), (5, true));
         let published = kids(&jwks(&server).await);
         assert!(published.is_superset(&new) && published.is_superset(&before));
         // For as long as a cache may hold the key set without the new keys, the old ones go on signing.
@@ -250,7 +256,7 @@ both!(
         assert_eq!(userinfo.status(), 401);
         // The last key of its algorithm has a successor that signs at once.
         let fresh = token(&server).await;
-        assert!(jwks(&server).await.len() == 3 && server.is_active(fresh.as_str().unwrap()).await);
+        assert!(jwks(&server).await.len() == 5 && server.is_active(fresh.as_str().unwrap()).await);
         assert!(!keys.retire(&kid(&old), server.instance.clock.now()).await.unwrap());
 
         // A key retired before it ever signed leaves the one before it in office, for good.
@@ -263,6 +269,22 @@ both!(
         server.instance.store.sweep(server.instance.clock.now(), 500).await.unwrap();
         look_again(&server).await;
         assert_eq!(kid(&token(&server).await), kid(&fresh));
-        assert_eq!(jwks(&server).await.len(), 3);
+        assert_eq!(jwks(&server).await.len(), 5);
     }
 );
+
+#[tokio::test]
+async fn keys_that_the_version_before_cannot_read_are_kept_where_it_does_not_look() {
+    let server = Server::on_a_file().await;
+    assert_eq!(jwks(&server).await.len(), 5);
+    let DatabaseUrl::SqliteFile(path) = &server.settings.database_url else { panic!("not on a file") };
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    for (table, expected) in
+        [("signing_key", ["ES256", "EdDSA", "RS256"].as_slice()), ("later_signing_key", &["ES384", "PS256"])]
+    {
+        let text = format!("SELECT alg FROM {table} ORDER BY alg");
+        let found: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(text)).fetch_all(&pool).await.unwrap();
+        assert_eq!(found.iter().map(|(alg,)| alg.as_str()).collect::<Vec<_>>(), expected, "{table}");
+    }
+    pool.close().await;
+}

@@ -128,6 +128,7 @@ impl Provider {
             opaque: opaque.as_ref(),
             refresh: None,
             id_token: wanted.id_token,
+            login: Some(login.id),
             nonce: request.nonce.as_deref(),
             claims: request.claims.clone(),
         };
@@ -141,6 +142,10 @@ impl Provider {
                 return Ok(());
             }
             self.store.insert_session(token_row(request, login, &minting)).await
+        };
+        let session_state = match request.id_token || wanted.id_token {
+            true => self.take_part(client, &request.return_to.redirect_uri, login).await?,
+            false => None,
         };
         tokio::try_join!(keep_code, keep_token)?;
 
@@ -168,6 +173,9 @@ impl Provider {
             let id_token = self.id_token(&minting, login.user.claims(&self.subject(client, &login.user.id), &shown), &hashed, now).await?;
             members.push(("id_token", id_token));
         }
+        members.extend(
+            session_state.filter(|_| scope.contains(OPENID)).map(|session_state| ("session_state", session_state)),
+        );
         Ok(self.response(&request.return_to, members))
     }
 

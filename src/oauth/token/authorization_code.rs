@@ -92,6 +92,7 @@ impl Provider {
             opaque: opaque.as_ref(),
             refresh: refreshable.then_some(&refresh),
             id_token: code.id_token,
+            login: Some(code.login_id),
             nonce: code.nonce.as_deref(),
             claims: RequestedClaims::stored(code.claims.as_deref()),
         };

@@ -51,6 +51,7 @@ impl Provider {
             opaque: opaque.as_ref(),
             refresh: None,
             id_token: false,
+            login: None,
             nonce: None,
             claims: RequestedClaims::default(),
         };

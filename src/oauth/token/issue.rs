@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -16,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::oauth::Provider;
 use crate::oauth::access_token::TYP;
-use crate::oauth::keys::ID_TOKEN_LIFE;
+use crate::oauth::keys::{ID_TOKEN_LIFE, left_half};
 
 /// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3): an object without null members.
 #[derive(Clone, Debug)]
@@ -60,6 +58,8 @@ pub struct Minting<'a> {
     pub refresh: Option<&'a Bearer>,
     /// Whether an ID token goes with it.
     pub id_token: bool,
+    /// The login that it came from, which is its `sid`; none where no browser had part in it.
+    pub login: Option<Uuid>,
     /// Its nonce.
     pub nonce: Option<&'a str>,
     /// The claims that the authorization request asked for by name.
@@ -163,6 +163,10 @@ impl Provider {
         if let Some(auth_time) = m.auth_time {
             claims.insert("auth_time".into(), auth_time.0.into());
         }
+        // Back-Channel Logout §2.1, Front-Channel Logout §3.
+        if let Some(login) = m.login {
+            claims.insert("sid".into(), login.to_string().into());
+        }
         if let Some(nonce) = m.nonce {
             claims.insert("nonce".into(), nonce.into());
         }
@@ -173,9 +177,11 @@ impl Provider {
         for (name, value) in hashed {
             claims.insert((*name).into(), left_half(alg, value).into());
         }
-        self.sign(alg, "JWT", &claims, now).await
+        let token = self.sign(alg, "JWT", &claims, now).await?;
+        self.encrypted(m.client, m.client.id_token_encryption(), token, Some("JWT"), now).await
     }
 
+    /// A JWT of ours, signed with the current key of this algorithm.
     pub(in crate::oauth) async fn sign(
         &self,
         alg: &str,
@@ -183,11 +189,7 @@ impl Provider {
         claims: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<String, Internal> {
-        let mut key = self.registry.key_ring().await?.signing(alg, now);
-        if key.is_none() {
-            key = self.registry.whole_key_ring().await?.signing(alg, now);
-        }
-        let key = key.ok_or_else(|| NoKey(alg.to_owned()))?;
+        let key = self.registry.key_ring_with(alg).await?.signing(alg, now).ok_or_else(|| NoKey(alg.to_owned()))?;
         key.sign(typ, claims).await
     }
 }
@@ -206,17 +208,4 @@ fn one_or_many(audience: &[String]) -> Value {
         [one] => json!(one),
         many => json!(many),
     }
-}
-
-/// Core §3.1.3.6: the left half of the hash that goes with the algorithm of the ID token. Of `EdDSA`'s the specifications say nothing;
-/// Ed25519 uses SHA-512, and so do the libraries of the field.
-fn left_half(alg: &str, text: &str) -> String {
-    let hash = match alg {
-        "EdDSA" => &SHA512,
-        alg if alg.ends_with("512") => &SHA512,
-        alg if alg.ends_with("384") => &SHA384,
-        _ => &SHA256,
-    };
-    let digest = digest(hash, text.as_bytes());
-    B64.encode(&digest.as_ref()[..digest.as_ref().len() / 2])
 }

@@ -85,6 +85,7 @@ impl Provider {
             opaque: opaque.as_ref(),
             refresh: refresh.as_ref(),
             id_token,
+            login: None,
             nonce: None,
             claims: RequestedClaims::default(),
         };

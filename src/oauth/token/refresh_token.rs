@@ -100,7 +100,7 @@ impl Provider {
             return Err(Refused::invalid_grant("the session of this refresh token has ended").into());
         }
         let (Some(rotated_at), Some(successor)) = (session.rotated_at, session.successor) else {
-            return Err(Refused::invalid_grant("the refresh token has expired").into());
+            return Err(Refused::invalid_grant("the refresh token has expired, or the person has signed out").into());
         };
         let grace = client.flow(grant).refresh_grace.unwrap_or(self.rules.refresh_grace);
         // No grace is none, even on a node whose clock is behind the one that rotated.
@@ -153,6 +153,7 @@ impl Provider {
             opaque: next.access.as_ref(),
             refresh: Some(&next.refresh),
             id_token: session.id_token,
+            login: session.parent,
             // Core §12.2: the ID token of a refresh should have no nonce.
             nonce: None,
             claims: RequestedClaims::stored(session.claims.as_deref()),

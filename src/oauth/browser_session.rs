@@ -1,0 +1,47 @@
+//! One browser session, many clients: its `sid`, the clients that take part in it, and `session_state`, by which their pages notice
+//! that it changed (OpenID Connect Session Management 1.0).
+//!
+//! A session is a login, and `sid` is the id of its row: not secret, since the cookie's other half proves the browser. The state of
+//! the browser that the specification speaks of is derived from the same id, so there is nothing to keep in step.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use url::Url;
+use uuid::Uuid;
+
+use super::Provider;
+use crate::domain::client::Client;
+use crate::domain::internal::Internal;
+use crate::domain::secret::{Digest, random};
+use crate::identity::login::{ABSOLUTE, SignedIn};
+
+impl Provider {
+    /// A client gets an ID token in this login: it is noted where it wants to hear of the end, and answered what goes into the
+    /// authorization response as `session_state`.
+    pub(super) async fn take_part(
+        &self,
+        client: &Client,
+        redirect_uri: &str,
+        login: &SignedIn,
+    ) -> Result<Option<String>, Internal> {
+        if client.wants_to_hear_of_logout() {
+            let expires_at = login.auth_time.plus(ABSOLUTE);
+            self.store.join_login(login.id, &client.id, &login.user.id, expires_at).await?;
+        }
+        Ok(self.session_state(client, redirect_uri, login.id))
+    }
+
+    /// Session Management §2, §3.2: a salted hash over client, origin and the state of the browser. A redirect URI of an
+    /// application's own scheme has no origin, and no page behind it that could ask.
+    fn session_state(&self, client: &Client, redirect_uri: &str, login: Uuid) -> Option<String> {
+        let origin = Url::parse(redirect_uri).ok()?.origin();
+        let salt = B64.encode(random::<12>());
+        let state = self.browser_state(login);
+        let text = format!("{} {} {state} {salt}", client.id, origin.is_tuple().then(|| origin.ascii_serialization())?);
+        Some(format!("{}.{salt}", B64.encode(Digest::of(text.as_bytes()).as_bytes())))
+    }
+
+    /// What the script of the session frame reads from a cookie, for as long as this login is the browser's.
+    pub fn browser_state(&self, login: Uuid) -> String {
+        B64.encode(&self.browser_state_key.tag(&[login.as_bytes()])[..16])
+    }
+}
