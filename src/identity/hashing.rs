@@ -1,7 +1,8 @@
 //! Slow hashes on threads of their own: as many as there are cores, a bounded queue before them, and then a clear no.
 //!
-//! The threads give way to everything else, so that a morning of sign-ins slows no token down, and each keeps the memory that its
-//! hashes fill, until nobody has asked for a while.
+//! The threads run when nothing else wants the core, so that a morning of sign-ins slows no token down, and each keeps the memory
+//! that its hashes fill, until nobody has asked for a while. One more thread is there for the opposite case: where tokens take all
+//! the cores, it works for those who have waited long, so that people still get in.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +17,11 @@ use crate::domain::password::Memory;
 
 /// How many may wait for a core before the next is told to come back later: about three seconds of work a core.
 const WAITING_PER_CORE: usize = 180;
-/// By how much the threads step back, in the system's steps from 0 to 19: under full load they get a tenth of a core.
+/// How far the one that works for those who have waited long steps back, in the system's steps from 0 to 19: under full load it gets a
+/// tenth of a core.
 const NICENESS: i32 = 10;
+/// Who has waited so long has waited long.
+const LONG: Duration = Duration::from_millis(500);
 /// How long a thread without work keeps its memory.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -27,6 +31,7 @@ type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 #[derive(Clone)]
 pub struct Hashing {
     jobs: Sender<Job>,
+    long: Sender<()>,
     waiting: Arc<AtomicUsize>,
     limit: usize,
 }
@@ -34,17 +39,50 @@ pub struct Hashing {
 impl Default for Hashing {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (jobs, queue) = crossbeam_channel::unbounded();
+        let (jobs, queue) = crossbeam_channel::unbounded::<Job>();
+        let (long, calls) = crossbeam_channel::unbounded();
         for core in 0..cores {
             let queue = queue.clone();
-            let thread = std::thread::Builder::new().name(format!("hashing-{core}"));
-            if let Err(error) = thread.spawn(move || work(&queue)) {
-                tracing::error!(%error, "a thread for password hashing cannot be started");
-            }
+            start(format!("hashing-{core}"), move || {
+                yield_always();
+                work(&queue, Some);
+            });
         }
-        Self { jobs, waiting: Arc::default(), limit: cores * WAITING_PER_CORE }
+        start("hashing-late".to_owned(), move || {
+            step_back();
+            // The one who called may have been served meanwhile, and nobody wait any more.
+            work(&calls, |()| queue.try_recv().ok());
+        });
+        Self { jobs, long, waiting: Arc::default(), limit: cores * WAITING_PER_CORE }
     }
 }
+
+fn start(name: String, work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name(name).spawn(work) {
+        tracing::error!(%error, "a thread for password hashing cannot be started");
+    }
+}
+
+/// From now on any other thread runs first, at once.
+#[cfg(target_os = "linux")]
+fn yield_always() {
+    use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, unix};
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    if unix::set_thread_priority_and_policy(unix::thread_native_id(), ThreadPriority::Min, idle).is_err() {
+        step_back();
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn step_back() {
+    let _ = rustix::process::nice(NICENESS);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn yield_always() {}
+
+#[cfg(not(target_os = "linux"))]
+fn step_back() {}
 
 impl fmt::Debug for Hashing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,23 +118,30 @@ impl Hashing {
             let _ = result.map(|result| answer.send(result));
         });
         self.jobs.send(job).map_err(|_| Internal::Busy)?;
-        Ok(answered.await?)
+        let mut answered = std::pin::pin!(answered);
+        match tokio::time::timeout(LONG, &mut answered).await {
+            Ok(answered) => Ok(answered?),
+            Err(_) => {
+                let _ = self.long.send(());
+                Ok(answered.await?)
+            }
+        }
     }
 }
 
-fn work(queue: &Receiver<Job>) {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(NICENESS);
+/// Does what comes, for as long as somebody may send it.
+fn work<T>(queue: &Receiver<T>, job: impl Fn(T) -> Option<Job>) {
     let mut memory = Memory::default();
     loop {
-        let job = match queue.recv_timeout(IDLE) {
+        let next = match queue.recv_timeout(IDLE) {
             Err(RecvTimeoutError::Timeout) => {
                 memory = Memory::default();
                 queue.recv().ok()
             }
             next => next.ok(),
         };
-        let Some(job) = job else { return };
+        let Some(next) = next else { return };
+        let Some(job) = job(next) else { continue };
         // A panic ends its job, not the thread.
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
         if done.is_err() {
