@@ -3,7 +3,7 @@
 use countersign::config::DatabaseUrl;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Server, both, issues, jwt, send, text};
+use crate::support::{Browser, Database, Server, both, issues, jwt, send, text};
 
 async fn client(server: &Server, id: &str, host: &str, more: Value) {
     let mut document = json!({
@@ -16,8 +16,12 @@ async fn client(server: &Server, id: &str, host: &str, more: Value) {
 }
 
 async fn tokens(server: &Server, id: &str) -> Value {
+    tokens_in(server, &server.browser(), id).await
+}
+
+async fn tokens_in(server: &Server, browser: &Browser, id: &str) -> Value {
     let query = [("response_type", "code"), ("client_id", id), ("scope", "openid profile")];
-    let code = server.sign_in_and_consent(&server.browser(), &query).await.expect("code");
+    let code = server.sign_in_and_consent(browser, &query).await.expect("code");
     let redirect = server.admin("GET", &format!("/Client/{id}")).send().await.unwrap().json::<Value>().await.unwrap();
     let redirect = redirect["auth"]["authorization_code"]["redirect_uri"].as_str().unwrap().to_owned();
     let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", &redirect)];
@@ -73,8 +77,12 @@ both!(
     async fn a_hint_with_a_pairwise_subject_is_its_person(server: Server) {
         server.alice().await;
         client(&server, "a1", "a.example", json!({})).await;
-        let hint = tokens(&server, "a1").await;
-        let browser = server.signed_in().await;
+        let browser = server.browser();
+        let hint = tokens_in(&server, &browser, "a1").await;
+        let silent = [("response_type", "code"), ("client_id", "a1"), ("scope", "openid profile"), ("prompt", "none")];
+        let silent: Vec<_> = silent.into_iter().chain([("id_token_hint", text(&hint, "id_token"))]).collect();
+        let page = server.authorize(&browser, &silent).await;
+        assert!(page.location.as_deref().is_some_and(|at| at.starts_with("https://a.example/a1?code=")), "{page:?}");
         let query = format!(
             "/oauth2/logout?id_token_hint={}&post_logout_redirect_uri=https://a.example/bye",
             text(&hint, "id_token")
