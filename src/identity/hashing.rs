@@ -119,13 +119,11 @@ impl Hashing {
         });
         self.jobs.send(job).map_err(|_| Internal::Busy)?;
         let mut answered = std::pin::pin!(answered);
-        match tokio::time::timeout(LONG, &mut answered).await {
-            Ok(answered) => Ok(answered?),
-            Err(_) => {
-                let _ = self.long.send(());
-                Ok(answered.await?)
-            }
+        if let Ok(answered) = tokio::time::timeout(LONG, &mut answered).await {
+            return Ok(answered?);
         }
+        let _ = self.long.send(());
+        Ok(answered.await?)
     }
 }
 

@@ -170,7 +170,9 @@ impl Provider {
             let shown = if wanted.code || wanted.token { Scope::default() } else { scope.clone() };
             let hashed = [("c_hash", code.as_deref()), ("at_hash", access.as_deref())];
             let hashed: Vec<_> = hashed.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-            let id_token = self.id_token(&minting, login.user.claims(&self.subject(client, &login.user.id), &shown), &hashed, now).await?;
+            let id_token = self
+                .id_token(&minting, login.user.claims(&self.subject(client, &login.user.id), &shown), &hashed, now)
+                .await?;
             members.push(("id_token", id_token));
         }
         members.extend(

@@ -95,7 +95,9 @@ impl Provider {
             && let Some(user) = m.user
         {
             // The scope's claims stand in it as well as at userinfo, as with Aidbox.
-            let id_token = self.id_token(m, user.claims(&self.subject(m.client, &user.id), m.scope), &[("at_hash", &access)], now).await?;
+            let id_token = self
+                .id_token(m, user.claims(&self.subject(m.client, &user.id), m.scope), &[("at_hash", &access)], now)
+                .await?;
             answer.insert("id_token".into(), id_token.into());
         }
         answer.insert("access_token".into(), access.into());
