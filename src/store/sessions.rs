@@ -18,23 +18,24 @@ use crate::domain::time::Timestamp;
 
 /// The condition under which a session `s` is live: neither its family nor (first party) its login was ended, and its user is active
 /// and the one it was made for. Expiry of the token in question is the caller's to compare. Where the user's document is joined as
-/// `person` it is not looked for again.
+/// `person` it is not looked for again. Each look is a subquery for one value: of an `EXISTS` PostgreSQL may decide to read all users
+/// once instead.
 macro_rules! live {
     () => {
-        $crate::store::sessions::live!(" EXISTS (SELECT 1 FROM document person WHERE person.kind = 'User' AND person.id = s.user_id
-           AND person.deleted_at IS NULL AND person.active AND person.epoch = s.user_epoch)")
+        $crate::store::sessions::live!("(SELECT person.active AND person.epoch = s.user_epoch FROM document person
+           WHERE person.kind = 'User' AND person.id = s.user_id AND person.deleted_at IS NULL)")
     };
     (joined) => {
-        $crate::store::sessions::live!("COALESCE(person.active AND person.epoch = s.user_epoch, FALSE)")
+        $crate::store::sessions::live!("(person.active AND person.epoch = s.user_epoch)")
     };
     ($person:literal) => {
         concat!(
-            "(CASE WHEN s.family = s.id THEN s.family_ended_at IS NULL
-              ELSE EXISTS (SELECT 1 FROM session root WHERE root.id = s.family AND root.family_ended_at IS NULL) END
-              AND (NOT s.shared OR EXISTS (SELECT 1 FROM session login WHERE login.id = s.parent AND login.family_ended_at IS NULL))
+            "COALESCE((CASE WHEN s.family = s.id THEN s.family_ended_at IS NULL
+              ELSE (SELECT root.family_ended_at IS NULL FROM session root WHERE root.id = s.family) END)
+              AND (NOT s.shared OR (SELECT login.family_ended_at IS NULL FROM session login WHERE login.id = s.parent))
               AND (s.user_id IS NULL OR ",
             $person,
-            "))"
+            "), FALSE)"
         )
     };
 }
