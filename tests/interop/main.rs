@@ -1,5 +1,6 @@
-//! Other people's programs, unmodified, against whole servers on SQLite and on PostgreSQL: Authlib and `openid-client` and
-//! the MCP SDK as applications, Chromium as the browser. Each is driven by a script, which fails with a sentence.
+//! Other people's programs, unmodified, against whole servers on SQLite and on PostgreSQL: Authlib, requests-oauthlib,
+//! `openid-client`, `oauth4webapi`, `oidc-client-ts` and the MCP SDK as applications, Chromium as the browser. Each is driven by a
+//! script, which fails with a sentence.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod script;
@@ -80,6 +81,27 @@ both!(
     async fn openid_client_reads_what_is_encrypted_for_it(server: Server) {
         server.alice().await;
         node("tests/interop/encryption.mjs", &[server.issuer()]).await;
+    }
+);
+
+both!(
+    async fn oauth4webapi_is_served_whatever_it_asks(server: Server) {
+        register(&server).await;
+        node("tests/interop/oauth4webapi.mjs", &[server.issuer()]).await;
+    }
+);
+
+both!(
+    async fn requests_oauthlib_is_served_whatever_it_asks(server: Server) {
+        register(&server).await;
+        python("tests/interop/oauthlib_session.py", &[server.issuer()]).await;
+    }
+);
+
+both!(
+    async fn oidc_client_ts_signs_in_renews_and_signs_out_in_chromium(server: Server) {
+        server.alice().await;
+        node("tests/interop/spa.mjs", &[&variable("CHROMIUM"), server.issuer()]).await;
     }
 );
 
