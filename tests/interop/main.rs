@@ -1,6 +1,6 @@
 //! Other people's programs, unmodified, against whole servers on SQLite and on PostgreSQL: Authlib, requests-oauthlib,
-//! `openid-client`, `oauth4webapi`, `oidc-client-ts` and the MCP SDK as applications, Chromium as the browser. Each is driven by a
-//! script, which fails with a sentence.
+//! `openid-client`, `oauth4webapi`, `oidc-client-ts`, `openidconnect` and the MCP SDK as applications, Chromium as the browser.
+//! Each is driven by a script or a small program, which fails with a sentence.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod script;
@@ -11,7 +11,7 @@ mod support;
 use countersign::config::{Mode, Registration};
 use serde_json::json;
 
-use script::{node, python, variable};
+use script::{converse, node, python, variable};
 use support::{Database, Elsewhere, Server, both};
 
 const CALLBACK: &str = "http://localhost:4200/cb";
@@ -95,6 +95,18 @@ both!(
     async fn requests_oauthlib_is_served_whatever_it_asks(server: Server) {
         register(&server).await;
         python("tests/interop/oauthlib_session.py", &[server.issuer()]).await;
+    }
+);
+
+both!(
+    async fn openidconnect_is_served_whatever_it_asks(server: Server) {
+        register(&server).await;
+        let browser = server.browser();
+        converse("INTEROP_OPENIDCONNECT", &[server.issuer()], async |url| {
+            let page = browser.get(&url).await;
+            browser.as_alice(page).await.location.expect("the browser is sent back")
+        })
+        .await;
     }
 );
 
