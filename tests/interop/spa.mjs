@@ -131,6 +131,25 @@ async function a_page_signs_in_renews_and_signs_out(page, complaints) {
   expect(nobody === 'login_required', `nobody is signed in: ${JSON.stringify(nobody)}`)
 }
 
+async function a_page_notices_that_the_session_ended_elsewhere(page) {
+  await signIn(page, near)
+  await page.evaluate(() => {
+    const watching = new oidc.UserManager({ ...settings, monitorSession: true, checkSessionIntervalInSeconds: 1 })
+    globalThis.heard = new Promise((told) => {
+      watching.events.addUserSignedOut(() => told('signed out'))
+      watching.events.addUserSessionChanged(() => told('changed'))
+    })
+  })
+  const early = await page.evaluate(() => Promise.race([heard, new Promise((later) => setTimeout(later, 1500, 'nothing'))]))
+  expect(early === 'nothing', `the session is as it was: ${early}`)
+  const other = await page.context().newPage()
+  await other.goto(`${issuer}/oauth2/logout`)
+  await other.click('#logout')
+  await other.getByRole('heading', { name: 'Signed out' }).waitFor()
+  const late = await page.evaluate(() => heard)
+  expect(late === 'signed out', `the session has ended: ${late}`)
+}
+
 async function a_page_of_another_site_renews_by_its_refresh_token(page) {
   await signIn(page, far)
   const first = await user(page)
@@ -159,6 +178,7 @@ async function a_page_signs_in_and_out_by_a_popup(page) {
 try {
   await play(executable, [
     a_page_signs_in_renews_and_signs_out,
+    a_page_notices_that_the_session_ended_elsewhere,
     a_page_of_another_site_renews_by_its_refresh_token,
     a_page_signs_in_and_out_by_a_popup,
   ])
