@@ -84,12 +84,15 @@ both!(
     }
 );
 
-both!(
-    async fn oauth4webapi_is_served_whatever_it_asks(server: Server) {
+/// Registration included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oauth4webapi_is_served_whatever_it_asks() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        let server = Server::start_with(database, |settings| settings.registration = Registration::Open).await;
         register(&server).await;
         node("tests/interop/oauth4webapi.mjs", &[server.issuer()]).await;
     }
-);
+}
 
 both!(
     async fn requests_oauthlib_is_served_whatever_it_asks(server: Server) {
@@ -98,8 +101,11 @@ both!(
     }
 );
 
-both!(
-    async fn openidconnect_is_served_whatever_it_asks(server: Server) {
+/// Registration included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openidconnect_is_served_whatever_it_asks() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        let server = Server::start_with(database, |settings| settings.registration = Registration::Open).await;
         register(&server).await;
         let browser = server.browser();
         converse("INTEROP_OPENIDCONNECT", &[server.issuer()], async |url| {
@@ -108,7 +114,7 @@ both!(
         })
         .await;
     }
-);
+}
 
 both!(
     async fn oidc_client_ts_signs_in_renews_and_signs_out_in_chromium(server: Server) {

@@ -154,7 +154,7 @@ await the_code_flow(new Application('spa', oauth.None()), { isPublic: true })
 await refused('invalid_client', new Application('web-app', oauth.ClientSecretBasic('wrong')).credentials({}))
 
 const flow = { redirect_uri, refresh_token: true }
-for (const alg of ['RS256', 'ES256', 'EdDSA']) {
+for (const alg of ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']) {
   const metadata = { id_token_signed_response_alg: alg, userinfo_signed_response_alg: alg }
   await register(issuer.origin, `signed-${alg}`, {
     secret: 'client-secret',
@@ -189,3 +189,12 @@ for (const alg of ['RS256', 'PS384', 'ES512', 'EdDSA']) {
   const stranger = await oauth.generateKeyPair('ES256')
   await refused('invalid_client', new Application(id, oauth.PrivateKeyJwt(stranger.privateKey)).credentials({}))
 }
+
+/** RFC 7591: a client that nobody prepared. */
+async function registered(metadata) {
+  return oauth.processDynamicClientRegistrationResponse(await oauth.dynamicClientRegistrationRequest(as, metadata, insecure))
+}
+const wanted = { redirect_uris: [redirect_uri], grant_types: ['authorization_code', 'refresh_token'] }
+const { client_id, client_secret } = await registered(wanted)
+await the_code_flow(new Application(client_id, oauth.ClientSecretBasic(client_secret)))
+await refused('invalid_redirect_uri', registered({ ...wanted, redirect_uris: ['http://app.example/cb'] }))

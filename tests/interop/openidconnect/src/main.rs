@@ -1,5 +1,5 @@
 //! `openidconnect` as application: discovery, the code flow with PKCE and nonce, ID tokens, userinfo, refresh, introspection, the
-//! end of the session, and client credentials; no revocation, for which the library takes no server without https.
+//! end of the session, client credentials, and registration; no revocation, for which the library takes no server without https.
 //!
 //! Run by tests/interop/main.rs: `openidconnect ISSUER`. A line on standard output is an address that the browser is sent to; the
 //! line that comes back on standard input is where it ended.
@@ -9,9 +9,10 @@ use std::io::stdin;
 
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
-    CoreErrorResponseType, CoreGrantType, CoreIdToken, CoreIdTokenVerifier, CoreJsonWebKey,
-    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreRequestTokenError,
-    CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType, CoreTokenResponse, CoreUserInfoClaims,
+    CoreClientRegistrationRequest, CoreErrorResponseType, CoreGrantType, CoreIdToken, CoreIdTokenVerifier,
+    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm,
+    CoreRequestTokenError, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType, CoreTokenResponse,
+    CoreUserInfoClaims,
 };
 use openidconnect::url::Url;
 use openidconnect::{
@@ -174,6 +175,18 @@ fn client_credentials(http: &Http, app: &Application) -> Outcome {
     expect(tokens.refresh_token().is_none() && tokens.id_token().is_none(), "nobody is behind client credentials")
 }
 
+/// A client that nobody prepared (OpenID Connect Dynamic Client Registration §3).
+fn registered(http: &Http, metadata: &Metadata) -> Outcome<Application> {
+    let endpoint = metadata.registration_endpoint().ok_or("no registration_endpoint")?;
+    let wanted = CoreClientRegistrationRequest::new(vec![RedirectUrl::new(CALLBACK.into())?], Default::default())
+        .set_grant_types(Some(vec![CoreGrantType::AuthorizationCode, CoreGrantType::RefreshToken]))
+        .set_id_token_signed_response_alg(Some(CoreJwsSigningAlgorithm::EcdsaP384Sha384));
+    let given = wanted.register(endpoint, http)?;
+    let is_so = given.id_token_signed_response_alg() == Some(&CoreJwsSigningAlgorithm::EcdsaP384Sha384);
+    expect(is_so, format!("what was registered: {given:?}"))?;
+    application(metadata, given.client_id(), given.client_secret().map(|secret| secret.secret().as_str()))
+}
+
 fn main() -> Outcome {
     let issuer = IssuerUrl::new(std::env::args().nth(1).ok_or("which ISSUER?")?)?;
     // As the library's documentation has it: redirects are not followed.
@@ -185,7 +198,9 @@ fn main() -> Outcome {
         ("web-app", Some("client-secret"), rs256.clone()),
         ("spa", None, rs256.clone()),
         ("jwt-RS256", Some("client-secret"), rs256),
+        ("jwt-PS256", Some("client-secret"), CoreJwsSigningAlgorithm::RsaSsaPssSha256),
         ("jwt-ES256", Some("client-secret"), CoreJwsSigningAlgorithm::EcdsaP256Sha256),
+        ("jwt-ES384", Some("client-secret"), CoreJwsSigningAlgorithm::EcdsaP384Sha384),
         ("jwt-EdDSA", Some("client-secret"), CoreJwsSigningAlgorithm::EdDsa),
     ] {
         let app = application(&metadata, id, secret)?;
@@ -195,5 +210,6 @@ fn main() -> Outcome {
             client_credentials(&http, &app)?;
         }
     }
-    Ok(())
+    let app = registered(&http, &metadata)?;
+    code_flow(&http, &app, true, &CoreJwsSigningAlgorithm::EcdsaP384Sha384).map(drop)
 }
