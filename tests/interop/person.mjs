@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 
+import { register } from './administrator.mjs'
 import { expect } from './browser.mjs'
 import { looksRight, play, tabTo } from './chromium.mjs'
 
@@ -49,20 +50,15 @@ async function callback(returned) {
   return `Hello ${(await (await fetch(`${issuer}/oauth2/userinfo`, { headers: bearer })).json()).given_name}`
 }
 
-async function register() {
-  const document = {
-    name: 'An application with a very long name that nobody shortened: Donaudampfschifffahrtsgesellschaftskapitän',
-    secret: 'app-secret',
-    grant_types: ['code'],
-    auth: { authorization_code: { redirect_uri: `${home}/callback` } },
-    post_logout_redirect_uris: [`${home}/bye`],
-    policy_uri: 'https://app.example/privacy',
-    tos_uri: 'https://app.example/terms',
-  }
-  const headers = { authorization: `Basic ${btoa('root:secret')}`, 'content-type': 'application/json' }
-  const answer = await fetch(`${issuer}/Client/app`, { method: 'PUT', body: JSON.stringify(document), headers })
-  expect(answer.ok, `the client is registered: ${answer.status}`)
-}
+await register(issuer, 'app', {
+  name: 'An application with a very long name that nobody shortened: Donaudampfschifffahrtsgesellschaftskapitän',
+  secret: 'app-secret',
+  grant_types: ['code'],
+  auth: { authorization_code: { redirect_uri: `${home}/callback` } },
+  post_logout_redirect_uris: [`${home}/bye`],
+  policy_uri: 'https://app.example/privacy',
+  tos_uri: 'https://app.example/terms',
+})
 
 const heading = (page, text) => page.getByRole('heading', { name: text }).waitFor()
 
@@ -223,7 +219,6 @@ async function a_stranger_s_script_does_not_run_and_no_frame_shows_a_page(page, 
   complaints.splice(0)
 }
 
-await register()
 try {
   await play(executable, [
     alice_signs_in_at_the_second_try_and_consents,

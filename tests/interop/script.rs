@@ -1,7 +1,8 @@
-//! Running scripts of `tests` with the interpreters that `scripts/test` has installed.
+//! Running scripts of `tests` with the interpreters that `scripts/test` has installed, and programs that it has built.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 /// Runs a Python script with the packages of `tests/interop/requirements.txt`. It must succeed.
 pub(crate) async fn python(script: &str, arguments: &[&str]) {
@@ -28,6 +29,26 @@ async fn run(interpreter: &str, script: &str, arguments: &[&str]) {
     command.env("PYTHONPATH", "tests/interop").env("PYTHONDONTWRITEBYTECODE", "1").env("NO_PROXY", "*");
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
     let output = output.unwrap_or_else(|error| panic!("{interpreter} does not start: {error}"));
+    assert_success(script, &output);
+}
+
+/// Runs the program that a variable names, and answers each line that it says. It must succeed.
+#[allow(dead_code, reason = "not every test binary has one")]
+pub(crate) async fn converse(program: &str, arguments: &[&str], answer: impl AsyncFn(String) -> String) {
+    let mut command = Command::new(variable(program));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{program} does not start: {error}"));
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while let Some(line) = tokio::task::block_in_place(|| lines.next()) {
+        let answer = answer(line.unwrap()).await;
+        writeln!(stdin, "{answer}").unwrap();
+    }
+    let output = tokio::task::block_in_place(|| child.wait_with_output()).unwrap();
+    assert_success(program, &output);
+}
+
+fn assert_success(name: &str, output: &Output) {
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{script}: {}\n{}{}", output.status, said(&output.stdout), said(&output.stderr));
+    assert!(output.status.success(), "{name}: {}\n{}{}", output.status, said(&output.stdout), said(&output.stderr));
 }

@@ -5,6 +5,7 @@
 
 import { createServer } from 'node:http'
 
+import { register } from './administrator.mjs'
 import { expect } from './browser.mjs'
 import { looksRight, play } from './chromium.mjs'
 
@@ -27,7 +28,7 @@ async function application(name) {
   })
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening))
   const home = `http://localhost:${server.address().port}`
-  const document = {
+  await register(issuer, name, {
     name,
     secret: `${name}-secret`,
     grant_types: ['code'],
@@ -35,10 +36,7 @@ async function application(name) {
     auth: { authorization_code: { redirect_uri: `${home}/cb` } },
     post_logout_redirect_uris: [`${home}/bye`],
     frontchannel_logout_uri: `${home}/out`,
-  }
-  const headers = { authorization: `Basic ${btoa('root:secret')}`, 'content-type': 'application/json' }
-  const answer = await fetch(`${issuer}/Client/${name}`, { method: 'PUT', body: JSON.stringify(document), headers })
-  expect(answer.ok, `the client is registered: ${answer.status}`)
+  })
   return { name, home, server }
 }
 

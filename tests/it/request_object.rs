@@ -45,7 +45,7 @@ fn object(server: &Server, change: &Value) -> Value {
 
 both!(
     async fn a_signed_object_is_the_request(server: Server) {
-        for alg in ["RS256", "PS256", "ES256", "ES512", "EdDSA"] {
+        for alg in ["RS256", "PS256", "ES256", "ES512", "Ed25519"] {
             let key = ClientKey::new(alg, "k");
             let browser = prepared(&server, &key).await;
             let outside =

@@ -84,6 +84,18 @@ impl Browser {
         assert!(page.is_consent(), "not the consent page: {page:?}");
         self.submit(page, &[("decision", decision)]).await
     }
+
+    /// As Alice, who signs in and consents as she is asked, from a page of the authorization endpoint until the browser leaves.
+    pub(crate) async fn as_alice(&self, mut page: Page) -> Page {
+        if page.is_login() {
+            page = self.sign_in(&page, "alice", "correct-horse-battery").await;
+            page = self.follow(page).await;
+        }
+        if page.is_consent() {
+            page = self.consent(&page, "approve").await;
+        }
+        page
+    }
 }
 
 impl Page {

@@ -27,7 +27,7 @@ impl ClientKey {
     /// A new one for an algorithm, named `kid`.
     pub(crate) fn new(alg: &str, kid: &str) -> Self {
         let (pair, mut jwk) = match alg {
-            "EdDSA" => {
+            "EdDSA" | "Ed25519" => {
                 let pair = Ed25519KeyPair::generate().unwrap();
                 let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": B64.encode(pair.public_key())});
                 (Pair::Ed(pair), jwk)

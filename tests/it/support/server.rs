@@ -188,15 +188,8 @@ impl Server {
 
     /// Signs Alice in, consents, and answers the parameters that come back to the client.
     pub(crate) async fn sign_in_and_consent(&self, browser: &Browser, query: &[(&str, &str)]) -> Query {
-        let mut page = self.authorize(browser, query).await;
-        if page.is_login() {
-            page = browser.sign_in(&page, "alice", "correct-horse-battery").await;
-            page = browser.follow(page).await;
-        }
-        if page.is_consent() {
-            page = browser.consent(&page, "approve").await;
-        }
-        page.returned()
+        let page = self.authorize(browser, query).await;
+        browser.as_alice(page).await.returned()
     }
 
     /// Sends the browser to the authorization endpoint.
