@@ -137,16 +137,10 @@ impl Known {
             && found.session.ended_at.is_none()
             && found.session.token_expires_at > now
             && found.session.seen_at.plus(IDLE) > now;
-        let Found { session, person, person_updated_at, person_version, .. } = found;
-        let user = User {
-            id: session.user_id.filter(|_| lasts)?,
-            active: true,
-            epoch: session.user_epoch.unwrap_or_default(),
-            updated_at: person_updated_at.unwrap_or_default(),
-            body: person?.0,
-        };
+        let (session, user, person_version) = found.apart();
+        let user = user.filter(|_| lasts).map(Arc::new)?;
         Some(Self {
-            login: SignedIn { id: session.id, user: Arc::new(user), auth_time: session.auth_time? },
+            login: SignedIn { id: session.id, user, auth_time: session.auth_time? },
             digest: session.token_digest?,
             expires_at: session.token_expires_at,
             seen_at: session.seen_at,

@@ -182,14 +182,7 @@ impl Provider {
 
 impl Facts {
     fn of(found: Found) -> Self {
-        let Found { session, person, person_updated_at, person_version, .. } = found;
-        let user = person.zip(session.user_id.clone()).map(|(body, id)| User {
-            id,
-            active: true,
-            epoch: session.user_epoch.unwrap_or_default(),
-            updated_at: person_updated_at.unwrap_or_default(),
-            body: body.0,
-        });
+        let (session, user, person_version) = found.apart();
         Self {
             id: session.id,
             user,

@@ -15,6 +15,7 @@ use super::coalesce::Queue;
 use super::postgres::Loan;
 use super::{Db, Pools, Result, Store, Tx};
 use crate::domain::time::Timestamp;
+use crate::domain::user::User;
 
 /// The condition under which a session `s` is live: neither its family nor (first party) its login was ended, and its user is active
 /// and the one it was made for. Expiry of the token in question is the caller's to compare. Where the user's document is joined as
@@ -126,6 +127,21 @@ pub struct Found {
     /// Its version.
     #[sqlx(default)]
     pub person_version: Option<i64>,
+}
+
+impl Found {
+    /// The row, its user, and the version of that user's document. Of a live session the user is active.
+    pub fn apart(self) -> (Session, Option<User>, Option<i64>) {
+        let Self { session, person, person_updated_at, person_version, .. } = self;
+        let user = person.zip(session.user_id.clone()).map(|(body, id)| User {
+            id,
+            active: true,
+            epoch: session.user_epoch.unwrap_or_default(),
+            updated_at: person_updated_at.unwrap_or_default(),
+            body: body.0,
+        });
+        (session, user, person_version)
+    }
 }
 
 /// What of a session may change once its token was handed out.

@@ -15,7 +15,6 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
 use crate::oauth::{ErrorCode, Failure, Provider, Refused, resource};
 use crate::store::rotation::Rotation;
 use crate::store::sessions::{Found, Session};
@@ -130,14 +129,7 @@ impl Provider {
         next: &Next,
         now: Timestamp,
     ) -> Result<TokenResponse, Failure> {
-        let Found { session, person, person_updated_at, .. } = made;
-        let user = person.zip(session.user_id.clone()).map(|(body, id)| User {
-            id,
-            active: true,
-            epoch: session.user_epoch.unwrap_or_default(),
-            updated_at: person_updated_at.unwrap_or_default(),
-            body: body.0,
-        });
+        let (session, user, _) = made.apart();
         let scope = self.still_allowed(client, user.as_ref(), &words(&session.scope), session.id).await?;
         let audience: Vec<String> = words(&session.audience).words().map(str::to_owned).collect();
         let minting = Minting {
