@@ -33,7 +33,7 @@ fuzz_target!(|query: &[u8]| {
     match SERVER.run(SERVER.provider.authorization_request(&params, Timestamp(0))) {
         Err(Rejected::Internal(error)) => panic!("{error}"),
         Err(Rejected::Page(refused)) => assert!(!refused.description.is_empty()),
-        Err(Rejected::Client(response)) => {
+        Err(Rejected::Client(response) | Rejected::SignInFirst(response)) => {
             let (location, answer) = (response.location(), taken_apart(&response));
             let uri = &response.redirect_uri;
             assert!(URIS.iter().any(|registered| RedirectUri::stored(registered).matches(uri)), "{location}");
