@@ -55,7 +55,7 @@ fn behind_the_door(kind: DocumentKind, body: &Map<String, Value>) {
             let user =
                 User { id: "a".to_owned(), active: true, epoch: 0, updated_at: 0, body: Value::Object(body.clone()) };
             let scope = Scope::parse("openid profile email phone address groups").expect("a scope");
-            let claims = user.claims(&scope);
+            let claims = user.claims(&user.id, &scope);
             assert!(claims.values().all(|claim| !claim.is_null()), "{claims:?}");
             assert_eq!(user.document()["sub"], "a");
         }
