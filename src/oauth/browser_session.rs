@@ -36,12 +36,25 @@ impl Provider {
         let origin = Url::parse(redirect_uri).ok()?.origin();
         let salt = B64.encode(random::<12>());
         let state = self.browser_state(login);
-        let text = format!("{} {} {state} {salt}", client.id, origin.is_tuple().then(|| origin.ascii_serialization())?);
-        Some(format!("{}.{salt}", B64.encode(Digest::of(text.as_bytes()).as_bytes())))
+        let origin = origin.is_tuple().then(|| origin.ascii_serialization())?;
+        Some(salted(&client.id, &origin, &state, &salt))
     }
 
     /// What the script of the session frame reads from a cookie, for as long as this login is the browser's.
     pub fn browser_state(&self, login: Uuid) -> String {
         B64.encode(&self.browser_state_key.tag(&[login.as_bytes()])[..16])
     }
+}
+
+/// Whether what a page of this origin says, `client_id session_state`, is so while the browser has this state; `None` where it says
+/// nothing of the kind (§3.2). The script of the frame does the same where the browser can hash.
+pub fn is_session_state(said: &str, origin: &str, state: &str) -> Option<bool> {
+    let (client, session_state) = said.rsplit_once(' ')?;
+    let (_, salt) = session_state.rsplit_once('.')?;
+    Some(session_state == salted(client, origin, state, salt))
+}
+
+fn salted(client: &str, origin: &str, state: &str, salt: &str) -> String {
+    let digest = Digest::of(format!("{client} {origin} {state} {salt}").as_bytes());
+    format!("{}.{salt}", B64.encode(digest.as_bytes()))
 }

@@ -1,5 +1,6 @@
 // OpenID Connect Session Management 1.0 §3.2: a client's page posts "client_id session_state" to this frame and is told whether
-// that is still the session of this browser.
+// that is still the session of this browser. Written so that old and scripted browsers read it too; where there is nothing to hash
+// with, as outside a secure context, the server compares.
 (() => {
   "use strict";
   const cookie = `${document.currentScript.dataset.cookie}=`;
@@ -7,22 +8,35 @@
     const pair = document.cookie.split("; ").find((pair) => pair.startsWith(cookie));
     return pair === undefined ? "" : pair.slice(cookie.length);
   };
-  const hash = async (text) => {
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-    const base64 = btoa(String.fromCharCode(...digest));
-    return base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const hash = (text) =>
+    crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)).then((digest) => {
+      const base64 = btoa(String.fromCharCode.apply(null, new Uint8Array(digest)));
+      return base64.replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+    });
+  const ask = (said, origin) =>
+    new Promise((resolve) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", location.pathname);
+      request.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
+      request.onload = () => resolve(request.status === 200 ? request.responseText : "error");
+      request.onerror = () => resolve("error");
+      request.send(`said=${encodeURIComponent(said)}&origin=${encodeURIComponent(origin)}`);
+    });
+  const compare = (said, origin) => {
+    const parts = /^(.+) ([^ ]+\.([^ .]+))$/.exec(said);
+    if (parts === null) {
+      return Promise.resolve("error");
+    }
+    const text = `${parts[1]} ${origin} ${browserState()} ${parts[3]}`;
+    return Promise.resolve(text)
+      .then(hash)
+      .then((now) => (parts[2] === `${now}.${parts[3]}` ? "unchanged" : "changed"))
+      .catch(() => ask(said, origin));
   };
-  const compare = async (said, origin) => {
-    const [, clientId, sessionState, salt] = /^(.+) ([^ ]+\.([^ .]+))$/.exec(said);
-    const now = await hash(`${clientId} ${origin} ${browserState()} ${salt}`);
-    return sessionState === `${now}.${salt}` ? "unchanged" : "changed";
-  };
-  addEventListener("message", async (event) => {
+  addEventListener("message", (event) => {
     if (event.source === null || event.source === window || event.origin === "null") {
       return;
     }
-    // What is no such message, or no secure context to hash in, is an error to the client (§3.2).
-    const answer = await compare(event.data, event.origin).catch(() => "error");
-    event.source.postMessage(answer, event.origin);
+    compare(event.data, event.origin).then((answer) => event.source.postMessage(answer, event.origin));
   });
 })();

@@ -192,7 +192,7 @@ fn router(app: &App) -> Router {
     protocol = protocol
         .route("/select_account", get(select_account::get).post(select_account::post))
         .route("/initiate_login", get(initiate_login::get))
-        .route("/oauth2/check_session", get(check_session::get))
+        .route("/oauth2/check_session", get(check_session::get).post(check_session::post))
         .route("/oauth2/revoke", post(revoke::post).options(cors::preflight))
         .route("/.well-known/jwks.json", get(discovery::jwks).options(cors::preflight))
         .route("/.well-known/openid-configuration", get(discovery::metadata).options(cors::preflight))

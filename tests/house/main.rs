@@ -5,6 +5,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a check that cannot read its sources has failed")]
 
+mod conformance;
 mod packaging;
 mod readme;
 mod rooms;

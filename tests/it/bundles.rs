@@ -266,3 +266,16 @@ both_folders!(
         fails(&folder.run(&["apply", "f.json"]), &["f.json:4: resourceType Clientt"]);
     }
 );
+
+// docs/conformance.md
+both_folders!(
+    async fn the_person_and_the_clients_for_the_official_suite_are_applied(folder: Folder) {
+        let folder = folder.env(ADMIN.0, ADMIN.1).env("SUITE", "https://suite.example");
+        let folder =
+            folder.env("CONFORMANCE_PASSWORD", "correct-horse-battery").env("CONFORMANCE_SECRET", "of-the-suite");
+        folder.write("conformance.yaml", include_str!("../../docs/conformance.yaml"));
+        folder.ok(&["migrate"]);
+        let said = folder.ok(&["apply", "conformance.yaml"]);
+        assert!(said.ends_with(&format!("{}\n", summary(5, 0, 0, 0))), "{said}");
+    }
+);

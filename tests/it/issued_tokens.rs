@@ -90,6 +90,27 @@ both!(
     }
 );
 
+// Core §5.4: beside an access token they are got from userinfo.
+both!(
+    async fn the_claims_of_a_scope_are_in_aidboxs_id_token_and_not_in_that_of_openid_connect(server: Server) {
+        server.alice().await;
+        for document in
+            [json!({}), json!({"first_party": true}), json!({"auth": {"authorization_code": {"refresh_token": true}}})]
+        {
+            server.web_app(document).await;
+            for (response_type, scope, shown) in
+                [("code", "openid email profile", false), ("code id_token", "email profile", true)]
+            {
+                let query = [("response_type", response_type), ("client_id", "web-app"), ("scope", scope)];
+                let code = server.sign_in_and_consent(&server.browser(), &query).await.expect("code");
+                let (_, tokens) = server.redeem(&code).await;
+                let claims = verified(&server, text(&tokens, "id_token"), "web-app").await;
+                assert_eq!((claims.get("email").is_some(), claims.get("name").is_some()), (shown, shown), "{claims}");
+            }
+        }
+    }
+);
+
 both!(
     async fn without_openid_there_is_no_id_token_unless_the_2018_response_type_asks(server: Server) {
         server.web_app(json!({})).await;

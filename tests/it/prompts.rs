@@ -127,8 +127,9 @@ both!(
             let query: Vec<(&str, &str)> = query.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
             server.authorize(browser, &query).await
         };
-        let tokens =
-            redeemed(&server, server.authorize(&browser, &request(&[("scope", "openid profile")])).await).await;
+        let named = ("claims", r#"{"id_token": {"preferred_username": null}}"#);
+        let page = server.authorize(&browser, &request(&[("scope", "openid profile"), named])).await;
+        let tokens = redeemed(&server, page).await;
         let hint = text(&tokens, "id_token");
         // Also an expired one.
         server.wait(4_000);

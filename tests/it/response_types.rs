@@ -109,6 +109,7 @@ both!(
                     assert_eq!(status, 200, "{response_type} {tokens}");
                     let (_, second) = jwt(text(&tokens, "id_token"));
                     assert_eq!(second["at_hash"], half(alg, text(&tokens, "access_token")));
+                    assert!(second.get("email").is_none() && second.get("name").is_none(), "Core 5.4: {second}");
                     // Core §3.3.3.6: the same issuer and subject, and the same claims about the authentication.
                     if let Some(first) = returned.get("id_token") {
                         let (_, first) = jwt(first);

@@ -93,6 +93,36 @@ both!(
     }
 );
 
+// §3.2, for browsers that have nothing to hash with
+both!(
+    async fn where_the_script_cannot_hash_the_server_compares_and_tells_no_more(server: Server) {
+        server.web_app(json!({"first_party": true})).await;
+        server.alice().await;
+        let browser = server.browser();
+        sign_in(&server, &browser).await;
+        let state = session_state(&server, &browser, "openid").await.unwrap();
+        let ask = async |browser: &Browser, form: &[(&str, &str)]| {
+            let page = browser.send(browser.http.post(server.url("/oauth2/check_session")).form(form)).await;
+            assert_eq!((page.status.as_u16(), page.header("access-control-allow-origin")), (200, ""));
+            page.html
+        };
+        let said = format!("web-app {state}");
+        let cases = [
+            (said.clone(), "http://localhost:4200", "unchanged"),
+            (said.clone(), "http://localhost:4201", "changed"),
+            (format!("other {state}"), "http://localhost:4200", "changed"),
+            (state.clone(), "http://localhost:4200", "error"),
+            ("web-app nonsense".into(), "http://localhost:4200", "error"),
+        ];
+        for (said, origin, answer) in cases {
+            assert_eq!(ask(&browser, &[("said", &said), ("origin", origin)]).await, answer, "{said} {origin}");
+        }
+        assert_eq!(ask(&browser, &[("said", &said)]).await, "error");
+        let elsewhere = server.browser();
+        assert_eq!(ask(&elsewhere, &[("said", &said), ("origin", "http://localhost:4200")]).await, "changed");
+    }
+);
+
 both!(
     async fn a_login_that_has_run_out_or_is_older_than_the_cookie_is_put_right(server: Server) {
         server.web_app(json!({"first_party": true})).await;

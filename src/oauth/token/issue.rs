@@ -9,7 +9,7 @@ use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, Flow, GrantType};
 use crate::domain::internal::Internal;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::oauth::Provider;
@@ -94,10 +94,12 @@ impl Provider {
         if m.id_token
             && let Some(user) = m.user
         {
-            // The scope's claims stand in it as well as at userinfo, as with Aidbox.
-            let id_token = self
-                .id_token(m, user.claims(&self.subject(m.client, &user.id), m.scope), &[("at_hash", &access)], now)
-                .await?;
+            // Core §5.4: beside an access token the scope's claims are got from userinfo. Without `openid`, and for a password, it is
+            // Aidbox's ID token, which has them.
+            let connect = m.grant == GrantType::AuthorizationCode && m.scope.contains(OPENID);
+            let shown = if connect { &Scope::default() } else { m.scope };
+            let claims = user.claims(&self.subject(m.client, &user.id), shown);
+            let id_token = self.id_token(m, claims, &[("at_hash", &access)], now).await?;
             answer.insert("id_token".into(), id_token.into());
         }
         answer.insert("access_token".into(), access.into());
