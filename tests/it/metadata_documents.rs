@@ -299,3 +299,17 @@ described!(
         assert_eq!(begin(&server, &url, &redirect).await.error().as_deref(), Some("invalid_client"));
     }
 );
+
+described!(
+    async fn no_more_logos_are_kept_than_the_latest(server, _elsewhere) {
+        let (store, now) = (&server.instance.store, server.instance.clock.now());
+        let address = |index: i64| countersign::domain::secret::Digest::of(&index.to_be_bytes());
+        for index in 0..1_010 {
+            store.keep_logo(address(index), b"png", now.plus(index)).await.unwrap();
+        }
+        server.instance.sweep().await.unwrap();
+        for (index, kept) in [(0, false), (9, false), (10, true), (1_009, true)] {
+            assert_eq!(store.logo(address(index)).await.unwrap().is_some(), kept, "{index}");
+        }
+    }
+);
