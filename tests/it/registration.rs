@@ -474,6 +474,21 @@ open!(
     }
 );
 
+open!(
+    async fn what_a_database_cannot_hold_is_the_clients_mistake(server: Server) {
+        for change in [
+            json!({"jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "a", "kid": "a\u{0}"}]}}),
+            json!({"jwks": {"keys": [], "a\u{0}": 1}}),
+        ] {
+            let answer = server.register(None, &metadata(&change)).await;
+            assert_refused(&answer, 400, "invalid_client_metadata", "");
+        }
+        let token = Bearer::generate(Kind::RegistrationAccessToken, uuid::Uuid::new_v4()).reveal();
+        let url = server.url("/oauth2/register/a%00");
+        assert_eq!(server.http.get(url).bearer_auth(token).send().await.unwrap().status(), 401);
+    }
+);
+
 impl Server {
     /// Has Alice consent to a registered client.
     pub(crate) async fn code_for(&self, id: &str) -> String {
