@@ -489,6 +489,17 @@ open!(
     }
 );
 
+open!(
+    async fn a_client_that_asks_for_no_consent_stays(server: Server) {
+        let client = server.registered(json!({})).await;
+        let path = format!("/Client/{}", text(&client, "client_id"));
+        server.patch(&path, json!({"first_party": true})).await;
+        server.wait(2_592_000 + 4_000);
+        server.instance.sweep().await.unwrap();
+        assert_eq!(send(&server, "GET", &path, ()).await.0, 200);
+    }
+);
+
 impl Server {
     /// Has Alice consent to a registered client.
     pub(crate) async fn code_for(&self, id: &str) -> String {
