@@ -28,8 +28,8 @@ impl Provider {
         let mut sending = tokio::task::JoinSet::new();
         for notice in &due {
             let pause = usize::try_from(notice.tries).ok().and_then(|tries| PAUSES.get(tries));
-            if self.store.claim_notice(notice, now.plus(*pause.unwrap_or(&PAUSES[0]))).await? {
-                let (provider, notice, last) = (self.clone(), notice.clone(), pause.is_none());
+            if let Some(notice) = self.store.claim_notice(notice, now.plus(*pause.unwrap_or(&PAUSES[0]))).await? {
+                let (provider, last) = (self.clone(), pause.is_none());
                 sending.spawn(async move { provider.send_logout(&notice, last, now).await });
             }
         }
@@ -52,7 +52,7 @@ impl Provider {
         match self.outbound.post_form(uri, &[("logout_token", &token)]).await {
             // §2.8: 200, and 204 from frameworks that insist on it.
             Ok(200 | 204) => {
-                tracing::info!(event = "logout_delivered", %client, %user, %session, tries = notice.tries + 1);
+                tracing::info!(event = "logout_delivered", %client, %user, %session, tries = notice.tries);
                 self.store.settle_notice(notice).await?;
             }
             // 400 (§2.8): it was understood and refused, and would be again.

@@ -20,6 +20,8 @@ pub struct LogoutRequest {
     pub client_id: Option<String>,
     /// Its name.
     pub client_name: Option<String>,
+    /// Whether nobody vouched for the client.
+    unverified: bool,
     /// What the hint is about.
     hinted: Option<Hinted>,
 }
@@ -41,6 +43,12 @@ impl Provider {
             None => self.is_subject(&hinted.client, &hinted.sub, &login.user.id),
         };
         !request.hinted.as_ref().is_some_and(fits)
+    }
+
+    /// Whether the browser goes back by itself. Where it goes to somebody for whom nobody vouched, only out of a session that was
+    /// begun there: otherwise anybody could send people anywhere under our name (RFC 9700 §4.11).
+    pub fn logout_leads_back(&self, request: &LogoutRequest, ended: Option<&SignedIn>) -> bool {
+        !request.unverified || ended.is_some_and(|login| !self.logout_needs_confirmation(request, login))
     }
 
     /// The session that the hint of a request is about, if it lasts.
@@ -89,6 +97,7 @@ impl Provider {
             return_to,
             client_id: client.as_ref().map(|client| client.id.clone()),
             client_name: client.as_ref().map(|client| client.name.clone()),
+            unverified: client.as_ref().is_some_and(|client| client.is_unverified()),
             hinted: client.zip(text("sub")).map(|(client, sub)| Hinted {
                 client,
                 sub: sub.to_owned(),

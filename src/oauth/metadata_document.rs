@@ -35,8 +35,10 @@ pub enum Hosts {
 /// Seconds that a document is fresh, whatever its headers say; and where they say nothing.
 const FRESH: std::ops::RangeInclusive<i64> = 60..=86_400;
 const FRESH_UNSAID: i64 = 3_600;
-/// How many documents are remembered at the most, and how long an address may be.
+/// How many documents are remembered at the most, and how many bytes of them: anybody can have us fetch one. How long an address may
+/// be.
 const REMEMBERED: u64 = 10_000;
+const REMEMBERED_BYTES: u64 = 32 * 1_024 * 1_024;
 const MAX_URL: usize = 512;
 /// How long nobody is asked who did not answer.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -75,7 +77,7 @@ enum Absent {
 impl MetadataDocuments {
     /// Those of these hosts.
     pub fn new(store: Store, outbound: Outbound, hosts: Hosts) -> Self {
-        let known = Cache::new(REMEMBERED);
+        let known = remembering();
         let silent = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(SILENCE).build();
         Self { store, outbound, hosts: Arc::new(hosts), known, silent, rate: Rate::per_hour(FETCHES) }
     }
@@ -190,12 +192,26 @@ impl MetadataDocuments {
         {
             return Err(Absent::Gone(format!("it is of the media type {media_type:?}, not application/json")));
         }
+        // PostgreSQL keeps no text with it, and nobody means it.
+        if fetched.body.windows(6).any(|bytes| bytes == b"\\u0000") {
+            return Err(Absent::Gone("it has the character U+0000 in it".into()));
+        }
         let metadata: Map<String, Value> = serde_json::from_slice(&fetched.body)
             .map_err(|error| Absent::Gone(format!("it is no JSON object: {error}")))?;
         let client = client(url, &metadata).map_err(Absent::Gone)?;
         let fresh_for = u64::try_from(fetched.fresh_for(FRESH, FRESH_UNSAID)).unwrap_or_default();
         Ok(Known { client: Arc::new(client), metadata, fresh_until: monotonic_millis() + fresh_for * 1_000 })
     }
+}
+
+/// An empty cache. Small documents count as large as keeps their number down.
+fn remembering() -> Cache<String, Arc<Known>> {
+    let least = u32::try_from(REMEMBERED_BYTES / REMEMBERED).unwrap_or(u32::MAX);
+    let size = move |_: &String, known: &Arc<Known>| {
+        let text = serde_json::to_string(&known.metadata).unwrap_or_default();
+        u32::try_from(text.len()).unwrap_or(u32::MAX).max(least)
+    };
+    Cache::builder().max_capacity(REMEMBERED_BYTES).weigher(size).build()
 }
 
 impl Known {
@@ -234,22 +250,49 @@ fn client(url: &str, metadata: &Map<String, Value>) -> Result<Client, String> {
     document.insert("response_types".into(), json!(["code"]));
     // Whoever controls the host is the client: it neither sends codes to another site, nor shows another's pages as its own.
     let origin = |uri: &str| Url::parse(uri).ok().map(|url| url.origin());
-    let own = |uri: &str| !uri.starts_with("http") || origin(uri) == origin(url);
+    let own = |uri: &str| origin(uri) == origin(url);
+    // Applications on a device have a scheme of their own, or this machine itself.
+    let foreign = |uri: &str| Url::parse(uri).is_ok_and(|url| url.scheme() == "https") && !own(uri);
     let uris = document
         .get("auth")
         .and_then(|auth| auth.pointer("/authorization_code/redirect_uris"))
         .and_then(Value::as_array);
     let mut uris = uris.into_iter().flatten().filter_map(Value::as_str);
-    if let Some(foreign) = uris.find(|uri| uri.starts_with("https") && !own(uri)) {
+    if let Some(foreign) = uris.find(|uri| foreign(uri)) {
         return Err(format!("the redirect URI {foreign} is of another origin"));
     }
-    document.retain(|field, value| {
-        let link = ["client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri", "initiate_login_uri"]
-            .contains(&field.as_str());
-        !link || value.as_str().is_some_and(own)
+    document.retain(|field, value| match value {
+        Value::String(uri) => !field.split('#').any(|name| name.ends_with("_uri")) || own(uri),
+        Value::Array(uris) if field.ends_with("_uris") => {
+            uris.retain(|uri| uri.as_str().is_some_and(|uri| !foreign(uri)));
+            true
+        }
+        _ => true,
     });
+    // Nor does it learn what another's sector knows people by (Core §8.1).
+    document.insert("sector_identifier_uri".into(), json!(url));
     let mut client =
         Client::from_document(url, 0, true, None, Value::Object(document)).map_err(|error| error.to_string())?;
     client.document.registration = Some(Registered::MetadataDocument);
     Ok(client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn large_documents_do_not_fill_the_memory() {
+        let cache = remembering();
+        let url = "https://a.example/client.json";
+        let sound = json!({"client_id": url, "redirect_uris": ["https://a.example/cb"], "x": "x".repeat(60_000)});
+        let metadata = sound.as_object().unwrap().clone();
+        let client = Arc::new(client(url, &metadata).unwrap());
+        for index in 0..1_000 {
+            let known = Known { client: Arc::clone(&client), metadata: metadata.clone(), fresh_until: 0 };
+            cache.insert(format!("{url}?{index}"), Arc::new(known)).await;
+        }
+        cache.run_pending_tasks().await;
+        assert!((100..600).contains(&cache.entry_count()), "{}", cache.entry_count());
+    }
 }

@@ -12,6 +12,7 @@ pub mod statement;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
@@ -257,7 +258,8 @@ impl Registration {
     /// (RFC 7592 §2.1).
     async fn managed(&self, id: &str, bearer: Option<&str>) -> Result<(Row, Bearer), Failure> {
         let presented = bearer.and_then(|text| Bearer::parse(Kind::RegistrationAccessToken, text));
-        let presented = presented.ok_or_else(no_such_token)?;
+        // An id is as we make them; other texts may be such as no database takes.
+        let presented = presented.filter(|_| Uuid::parse_str(id).is_ok()).ok_or_else(no_such_token)?;
         if !self.documents.store().is_registration_token(id, presented.digest()).await? {
             return Err(no_such_token().into());
         }

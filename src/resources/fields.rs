@@ -204,5 +204,6 @@ pub const GRANT: &[Field] = &[
     field("requested-scope", Kind::Texts),
     field("provided-scope", Kind::Texts),
     field("scope", Kind::Text),
+    field("resource", Kind::Texts),
     field("start", Kind::Text),
 ];

@@ -16,7 +16,7 @@ use crate::clock::new_row_id;
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 use crate::store::documents::Row;
-use crate::store::users::provided_scope;
+use crate::store::users::Consented;
 use crate::store::was_rolled_back;
 
 /// How often somebody else may be faster before we say so.
@@ -70,7 +70,7 @@ impl Prepared {
             _ => (self.before.as_ref()?, Some(after)),
         };
         let covered = still.is_some_and(|after| {
-            parties(after) == parties(before) && provided_scope(before).is_within(&provided_scope(after))
+            parties(after) == parties(before) && Consented::of(after).covers(&Consented::of(before))
         });
         parties(before).filter(|_| !covered)
     }

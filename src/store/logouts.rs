@@ -20,7 +20,7 @@ pub struct Notice {
     pub user_id: String,
     /// When it was to be tried.
     pub due_at: Timestamp,
-    /// How often it was tried before.
+    /// How often it was tried.
     pub tries: i64,
 }
 
@@ -118,30 +118,33 @@ impl Store {
         )
     }
 
-    /// Claims a message, to be tried again at `again` unless it is settled before. `false`: another one was faster.
-    pub async fn claim_notice(&self, notice: &Notice, again: Timestamp) -> Result<bool> {
-        let claimed = sql!(
+    /// Claims a message, to be tried again at `again` unless it is settled before, and answers it as it is then. `None`: another
+    /// one was faster.
+    pub async fn claim_notice(&self, notice: &Notice, again: Timestamp) -> Result<Option<Notice>> {
+        sql!(
             self.writer(),
-            execute,
+            fetch_optional as Notice,
             "UPDATE login_client SET due_at = $4, tries = tries + 1
-             WHERE login_id = $1 AND client_id = $2 AND due_at = $3 AND tries = $5",
+             WHERE login_id = $1 AND client_id = $2 AND due_at = $3 AND tries = $5
+             RETURNING login_id, client_id, user_id, due_at, tries",
             notice.login_id,
             &notice.client_id,
             notice.due_at,
             again,
             notice.tries,
-        )?;
-        Ok(claimed > 0)
+        )
     }
 
-    /// The message has arrived, or never will.
-    pub async fn settle_notice(&self, notice: &Notice) -> Result<()> {
+    /// The message has arrived, or never will. A client that has come back meanwhile still takes part.
+    pub async fn settle_notice(&self, claimed: &Notice) -> Result<()> {
         sql!(
             self.writer(),
             execute,
-            "DELETE FROM login_client WHERE login_id = $1 AND client_id = $2",
-            notice.login_id,
-            &notice.client_id,
+            "DELETE FROM login_client WHERE login_id = $1 AND client_id = $2 AND due_at = $3 AND tries = $4",
+            claimed.login_id,
+            &claimed.client_id,
+            claimed.due_at,
+            claimed.tries,
         )
         .map(drop)
     }

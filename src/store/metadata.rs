@@ -10,6 +10,8 @@ use crate::domain::time::Timestamp;
 /// Seconds after which what was fetched goes; whoever needs it fetches it anew. Documents are kept anew with every consent.
 const DOCUMENT_KEPT: i64 = 34_560_000;
 const LOGO_KEPT: i64 = 2_592_000;
+/// As many logos are kept, the latest: whoever describes or registers clients can have us fetch as many as they like.
+const LOGOS: i64 = 1_000;
 
 impl Store {
     /// The metadata document of a client as it was last kept.
@@ -89,6 +91,13 @@ impl Store {
             now.plus(-LOGO_KEPT),
             batch,
         )?;
-        Ok(documents + logos)
+        let too_many = sql!(
+            self.patient_writer(),
+            execute,
+            "DELETE FROM logo WHERE digest IN (SELECT l.digest FROM logo l ORDER BY l.fetched_at DESC LIMIT $2 OFFSET $1)",
+            LOGOS,
+            batch,
+        )?;
+        Ok(documents + logos + too_many)
     }
 }

@@ -116,7 +116,8 @@ impl Store {
     }
 
     /// Removes initial access tokens that have expired, and clients that registered and were never used, with what they left.
-    /// A client that an administrator took over, by removing the mark of its registration, stays.
+    /// A client that an administrator took over, by removing the mark of its registration or by sparing it the consent that would show
+    /// that it is used, stays.
     pub(super) async fn sweep_registrations(&self, now: Timestamp, batch: i64) -> Result<u64> {
         let mut removed = sql!(
             self.patient_writer(),
@@ -140,7 +141,8 @@ impl Store {
                 tx.conn(),
                 execute,
                 "UPDATE document SET deleted_at = $2, version = version + 1, epoch = epoch + 1, active = FALSE
-                 WHERE kind = 'Client' AND id = $1 AND deleted_at IS NULL AND body ->> 'registration' IS NOT NULL",
+                 WHERE kind = 'Client' AND id = $1 AND deleted_at IS NULL AND body ->> 'registration' IS NOT NULL
+                   AND body ->> 'first_party' IS NULL",
                 client_id,
                 now,
             )?;

@@ -114,8 +114,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// The scopes that the user's Grants for this client cover; `None` where there is no Grant, not even of an empty scope.
-    pub async fn consented_scope(&self, user_id: &str, client_id: &str) -> Result<Option<Scope>> {
+    /// What the user's Grants for this client cover; `None` where there is no Grant, not even of an empty scope.
+    pub async fn consented(&self, user_id: &str, client_id: &str) -> Result<Option<Consented>> {
         let rows = sql!(
             self.reader(),
             fetch_all as (Json<Value>,),
@@ -123,11 +123,17 @@ impl Store {
             user_id,
             client_id,
         )?;
-        Ok(rows.iter().map(|(Json(body),)| provided_scope(body)).reduce(|all, one| all.union(&one)))
+        Ok(rows.iter().map(|(Json(body),)| Consented::of(body)).reduce(Consented::with))
     }
 
-    /// Remembers that the user consented to these scopes for this client, beside those consented to before.
-    pub async fn remember_consent(&self, user_id: &str, client_id: &str, scope: &Scope, now: Timestamp) -> Result<()> {
+    /// Remembers that the user consented to this for this client, beside what was consented to before.
+    pub async fn remember_consent(
+        &self,
+        user_id: &str,
+        client_id: &str,
+        consented: Consented,
+        now: Timestamp,
+    ) -> Result<()> {
         let mut tx = self.begin().await?;
         let id = uuid::Builder::from_custom_bytes(consent_id(user_id, client_id)).into_uuid();
         tx.lock_consent(id).await?;
@@ -148,16 +154,20 @@ impl Store {
         let before = existing
             .as_ref()
             .filter(|(_, there)| *there)
-            .map(|(Json(body), _)| provided_scope(body))
+            .map(|(Json(body), _)| Consented::of(body))
             .unwrap_or_default();
-        let words: Vec<String> = before.union(scope).words().map(str::to_owned).collect();
-        let body = serde_json::json!({
+        let Consented { scope, resources } = before.with(consented);
+        let words: Vec<String> = scope.words().map(str::to_owned).collect();
+        let mut body = serde_json::json!({
             "user": {"resourceType": "User", "id": user_id},
             "client": {"resourceType": "Client", "id": client_id},
             "requested-scope": words,
             "provided-scope": words,
             "start": now.rfc3339(),
         });
+        if !resources.is_empty() {
+            body["resource"] = resources.into();
+        }
         sql!(
             tx.conn(),
             execute,
@@ -176,8 +186,37 @@ impl Store {
     }
 }
 
-/// The scopes that a Grant covers.
-pub fn provided_scope(body: &Value) -> Scope {
+/// What a user consented to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consented {
+    /// The scopes.
+    pub scope: Scope,
+    /// The resources that access was asked for (RFC 8707), each once.
+    pub resources: Vec<String>,
+}
+
+impl Consented {
+    /// What a Grant covers.
+    pub fn of(body: &Value) -> Self {
+        let resources = body.get("resource").and_then(Value::as_array).into_iter().flatten();
+        let resources = resources.filter_map(Value::as_str).map(str::to_owned).collect();
+        Self { scope: provided_scope(body), resources }
+    }
+
+    fn with(mut self, other: Self) -> Self {
+        self.resources.extend(other.resources);
+        self.resources.sort();
+        self.resources.dedup();
+        Self { scope: self.scope.union(&other.scope), resources: self.resources }
+    }
+
+    /// Whether it covers another.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.scope.is_within(&self.scope) && other.resources.iter().all(|one| self.resources.contains(one))
+    }
+}
+
+fn provided_scope(body: &Value) -> Scope {
     let listed = body.get("provided-scope").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let written =
         body.get("scope").and_then(Value::as_str).unwrap_or_default().split(' ').filter(|word| !word.is_empty());

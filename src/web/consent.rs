@@ -43,7 +43,7 @@ pub(crate) fn page(
         client_id: request.client.id.clone(),
         redirect_host: host(&request.return_to.redirect_uri),
         user_label: login.user.label(),
-        scopes: request.asked_of(&login.user).words().map(|word| line(word, before)).collect(),
+        scopes: request.asked_of(&login.user).scope.words().map(|word| line(word, before)).collect(),
         logo_uri: logo::shown(app, &request.client),
         policy_uri: web_link(document.policy_uri.as_deref()),
         tos_uri: web_link(document.tos_uri.as_deref()),

@@ -2,11 +2,12 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::body::PageQuery;
 use super::guard::RequestId;
-use super::page::see_other;
+use super::page::{Page, host, layout, see_other};
+use super::pages::Leave;
 use super::{App, error_page};
 
 /// Answers the link.
@@ -16,7 +17,8 @@ pub(crate) async fn get(
     PageQuery(params): PageQuery,
 ) -> Response {
     match app.provider.initiated_login(&params).await {
-        Ok(location) => see_other(&location),
+        Ok((location, true)) => see_other(&location),
+        Ok((href, false)) => Page::new(Leave { layout: layout(&app, None), host: host(&href), href }).into_response(),
         Err(failure) => error_page::failed(&app, &id, failure),
     }
 }

@@ -13,7 +13,7 @@ use super::cookies::Cookie;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
 use super::login::with_query;
-use super::page::{Page, layout, see_other};
+use super::page::{Page, host, layout, see_other};
 use super::pages::{LogoutConfirm, SignedOut};
 use super::{App, error_page};
 use crate::oauth::Params;
@@ -86,6 +86,7 @@ async fn answer(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params,
         Ok(login) => login,
         Err(internal) => return error_page::internal_error(app, id, &internal),
     };
+    let leads_back = app.provider.logout_leads_back(&request, login.as_ref());
     let mut frames = Vec::new();
     if let Some(login) = login {
         let form = Form { name: FORM, login: &login.id.to_string(), subject: "" };
@@ -113,13 +114,16 @@ async fn answer(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params,
         };
     }
     let mut response = match request.return_to {
-        Some(uri) if frames.is_empty() => see_other(&uri),
+        Some(uri) if frames.is_empty() && leads_back => see_other(&uri),
         return_to => {
             let home = return_to.is_none().then_some("/");
             let continue_to = return_to.map(|uri| {
-                (uri, format!("Continue to {}", request.client_name.as_deref().unwrap_or("the application")))
+                // Whoever vouches for itself is named by where it is.
+                let name = request.client_name.clone().filter(|_| leads_back).unwrap_or_else(|| host(&uri));
+                (uri, format!("Continue to {name}"))
             });
-            let page = Page::new(SignedOut { layout: layout(app, home), frames: frames.clone(), continue_to });
+            let view = SignedOut { layout: layout(app, home), frames: frames.clone(), continue_to, leads_back };
+            let page = Page::new(view);
             page.frames(&frames).into_response()
         }
     };

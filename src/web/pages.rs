@@ -200,6 +200,20 @@ pub struct SignedOut {
     pub frames: Vec<String>,
     /// Address and text of the link onwards, where there is one.
     pub continue_to: Option<(String, String)>,
+    /// Whether the browser follows it by itself.
+    pub leads_back: bool,
+}
+
+/// Before the browser leaves for a client for which nobody vouched.
+#[derive(Template)]
+#[template(path = "leave.html")]
+pub struct Leave {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Host the link leads to.
+    pub host: String,
+    /// The link.
+    pub href: String,
 }
 
 /// The frame by which pages of clients notice that the session changed. It shows nothing.

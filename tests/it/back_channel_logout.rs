@@ -343,3 +343,21 @@ both!(
         assert_eq!(send(&server, "PUT", "/Client/x", document).await.0, 201);
     }
 );
+
+both_reaching!(
+    async fn who_comes_back_while_being_told_hears_of_the_next_end_too(server: Server) {
+        let elsewhere = Elsewhere::start().await;
+        let (browser, tokens) = signed_in(&server, &elsewhere, json!({})).await;
+        elsewhere.delay("/out", Duration::from_secs(1));
+        let close = server.http.delete(server.url("/Session")).bearer_auth(text(&tokens, "access_token"));
+        assert_eq!(close.send().await.unwrap().status(), 204);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let query = request(&[("scope", "openid"), ("redirect_uri", "http://localhost:4200/cb")]);
+        server.authorize(&browser, &query).await.returned().expect("code");
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        elsewhere.delay("/out", Duration::ZERO);
+        arrived(&elsewhere, "/out", 1).await;
+        sign_out(&server, &browser).await;
+        arrived(&elsewhere, "/out", 2).await;
+    }
+);

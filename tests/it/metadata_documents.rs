@@ -250,3 +250,66 @@ described!(
         assert!(!page.has("img.logo"), "nor shown");
     }
 );
+
+described!(
+    // Core §8.1; RP-Initiated Logout §3.1
+    async fn a_document_speaks_for_its_own_host_alone(server, elsewhere) {
+        let foreign = "https://app.example/bye";
+        let (redirect, own) = (elsewhere.url("/cb"), elsewhere.url("/bye"));
+        let change = json!({
+            "subject_type": "pairwise", "sector_identifier_uri": "https://app.example/sector.json",
+            "post_logout_redirect_uris": [foreign, own], "frontchannel_logout_uri": "https://app.example/front",
+            "backchannel_logout_uri": "https://app.example/back", "logo_uri": "HTTPS://app.example/logo.png",
+        });
+        let url = describe(&elsewhere, "/client.json", &change);
+        server.web_app(json!({"subject_type": "pairwise", "sector_identifier_uri": "https://app.example/sector.json"})).await;
+        let browser = server.browser();
+        let code = server.sign_in_and_consent(&browser, &crate::support::request(&[("scope", "openid")])).await.expect("code");
+        let of_the_app = server.redeemed(&code).await;
+        let query = [
+            ("response_type", "code"), ("client_id", url.as_str()), ("redirect_uri", &redirect), ("scope", "openid"),
+            ("code_challenge", CHALLENGE), ("code_challenge_method", "S256"),
+        ];
+        let page = server.authorize(&browser, &query).await;
+        assert_eq!(page.attribute("main img", "src"), None, "{page:?}");
+        let code = browser.consent(&page, "approve").await.returned().expect("code");
+        let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", &redirect), ("client_id", &url), ("code_verifier", VERIFIER)];
+        let (status, tokens) = server.post_form("/oauth2/token", None, &form).await;
+        assert_eq!(status, 200, "{tokens}");
+        let sub = |tokens: &Value| crate::support::jwt(text(tokens, "id_token")).1["sub"].clone();
+        assert_ne!(sub(&tokens), sub(&of_the_app), "another sector is another's to name");
+        let logout = async |uri: &str| {
+            let query = [("client_id", url.as_str()), ("post_logout_redirect_uri", uri)];
+            server.browser().send(server.http.get(server.url("/oauth2/logout")).header("accept", "text/html").query(&query)).await
+        };
+        assert_eq!(logout(foreign).await.error().as_deref(), Some("invalid_request"));
+        assert_eq!(logout(&own).await.error(), None);
+        let hint = [("id_token_hint", text(&tokens, "id_token"))];
+        let page = browser.send(browser.http.get(server.url("/oauth2/logout")).header("accept", "text/html").query(&hint)).await;
+        assert_eq!((page.status.as_u16(), page.attribute("iframe", "src")), (200, None), "{page:?}");
+        let other = describe(&elsewhere, "/other.json", &json!({"redirect_uris": ["HTTPS://app.example/cb"]}));
+        assert_eq!(begin(&server, &other, "HTTPS://app.example/cb").await.error().as_deref(), Some("invalid_client"));
+    }
+);
+
+described!(
+    async fn what_a_database_cannot_hold_is_no_failure_of_ours(server, elsewhere) {
+        let url = describe(&elsewhere, "/client.json", &json!({"x": {"a\u{0}": ["\u{0}"]}, "client_name": "Odd"}));
+        let redirect = elsewhere.url("/cb");
+        assert_eq!(begin(&server, &url, &redirect).await.error().as_deref(), Some("invalid_client"));
+    }
+);
+
+described!(
+    async fn no_more_logos_are_kept_than_the_latest(server, _elsewhere) {
+        let (store, now) = (&server.instance.store, server.instance.clock.now());
+        let address = |index: i64| countersign::domain::secret::Digest::of(&index.to_be_bytes());
+        for index in 0..1_010 {
+            store.keep_logo(address(index), b"png", now.plus(index)).await.unwrap();
+        }
+        server.instance.sweep().await.unwrap();
+        for (index, kept) in [(0, false), (9, false), (10, true), (1_009, true)] {
+            assert_eq!(store.logo(address(index)).await.unwrap().is_some(), kept, "{index}");
+        }
+    }
+);

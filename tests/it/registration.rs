@@ -474,6 +474,69 @@ open!(
     }
 );
 
+open!(
+    // RFC 9700 §4.11: whoever registers chooses where these lead
+    async fn nobody_is_sent_on_to_a_stranger_by_a_link_of_ours(server: Server) {
+        let bye = "https://app.example/bye";
+        let change = json!({"post_logout_redirect_uris": [bye], "initiate_login_uri": "https://app.example/begin"});
+        let client = server.registered(change).await;
+        let (id, secret) = (text(&client, "client_id"), text(&client, "client_secret"));
+        let browser = server.browser();
+        let query = [("response_type", "code"), ("client_id", id), ("scope", "openid"), ("redirect_uri", CALLBACK)];
+        let code = server.sign_in_and_consent(&browser, &query).await.expect("code");
+        let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK)];
+        let tokens = server.post_form("/oauth2/token", Some((id, secret)), &form).await.1;
+        let logout = async |browser: &crate::support::Browser, more: (&str, &str)| {
+            let query = [("client_id", id), ("post_logout_redirect_uri", bye), more];
+            browser
+                .send(browser.http.get(server.url("/oauth2/logout")).header("accept", "text/html").query(&query))
+                .await
+        };
+        // Its own hint is as easily had as the client.
+        let hint = ("id_token_hint", text(&tokens, "id_token"));
+        for more in [("state", "s"), hint] {
+            let page = logout(&server.browser(), more).await;
+            assert_eq!((page.status.as_u16(), page.location.as_deref()), (200, None), "{page:?}");
+            assert!(
+                !page.has("meta[http-equiv=refresh]") && page.text("#continue").contains("app.example"),
+                "{page:?}"
+            );
+        }
+        let page = server.browser().get(&server.url(&format!("/initiate_login?client_id={id}"))).await;
+        assert_eq!((page.status.as_u16(), page.location.as_deref()), (200, None), "{page:?}");
+        let href = page.attribute("#continue", "href").unwrap();
+        assert!(href.starts_with("https://app.example/begin?iss=") && page.text("main").contains("app.example"));
+        // Who has a session there that ends comes from there.
+        assert_eq!(logout(&browser, hint).await.location.as_deref(), Some(bye));
+    }
+);
+
+open!(
+    async fn what_a_database_cannot_hold_is_the_clients_mistake(server: Server) {
+        for change in [
+            json!({"jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "a", "kid": "a\u{0}"}]}}),
+            json!({"jwks": {"keys": [], "a\u{0}": 1}}),
+        ] {
+            let answer = server.register(None, &metadata(&change)).await;
+            assert_refused(&answer, 400, "invalid_client_metadata", "");
+        }
+        let token = Bearer::generate(Kind::RegistrationAccessToken, uuid::Uuid::new_v4()).reveal();
+        let url = server.url("/oauth2/register/a%00");
+        assert_eq!(server.http.get(url).bearer_auth(token).send().await.unwrap().status(), 401);
+    }
+);
+
+open!(
+    async fn a_client_that_asks_for_no_consent_stays(server: Server) {
+        let client = server.registered(json!({})).await;
+        let path = format!("/Client/{}", text(&client, "client_id"));
+        server.patch(&path, json!({"first_party": true})).await;
+        server.wait(2_592_000 + 4_000);
+        server.instance.sweep().await.unwrap();
+        assert_eq!(send(&server, "GET", &path, ()).await.0, 200);
+    }
+);
+
 impl Server {
     /// Has Alice consent to a registered client.
     pub(crate) async fn code_for(&self, id: &str) -> String {

@@ -94,3 +94,42 @@ both!(
         assert!(page.is_consent() && page.text("#resources").contains("a.example"), "{page:?}");
     }
 );
+
+both!(
+    // §3: the person is asked for what the access is
+    async fn consent_to_one_resource_is_none_to_another(server: Server) {
+        server.alice().await;
+        server.web_app(json!({})).await;
+        let browser = server.signed_in().await;
+        let asked = async |resources: &[&str]| {
+            let query: Vec<(&str, &str)> =
+                [("scope", "openid")].into_iter().chain(resources.iter().map(|one| ("resource", *one))).collect();
+            server.authorize(&browser, &request(&query)).await
+        };
+        browser.consent(&asked(&[A]).await, "approve").await.returned().expect("code");
+        asked(&[A]).await.returned().expect("code");
+        for resources in [&[B][..], &[A, B]] {
+            assert!(asked(resources).await.is_consent(), "{resources:?}");
+        }
+        let silent = request(&[("scope", "openid"), ("resource", B), ("prompt", "none")]);
+        assert_eq!(server.authorize(&browser, &silent).await.returned().expect("error"), "consent_required");
+        browser.consent(&asked(&[B]).await, "approve").await.returned().expect("code");
+        asked(&[A, B]).await.returned().expect("code");
+        // Those of the client's document are the administrator's word.
+        server.web_app(json!({"audience": ["https://c.example/"]})).await;
+        asked(&["https://c.example/"]).await.returned().expect("code");
+    }
+);
+
+both!(
+    // §2.2
+    async fn a_code_for_no_resource_becomes_no_token_for_one(server: Server) {
+        server.alice().await;
+        server.web_app(json!({})).await;
+        let granted = code(&server, &[]).await.expect("code");
+        assert_refused(&redeem(&server, &granted, &[A]).await, 400, "invalid_target", "not granted");
+        let (status, tokens) = redeem(&server, &granted, &[]).await;
+        assert_eq!(status, 200, "{tokens}");
+        assert_refused(&refresh(&server, &tokens, &[A]).await, 400, "invalid_target", "not granted");
+    }
+);

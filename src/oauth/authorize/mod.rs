@@ -133,25 +133,25 @@ impl Provider {
         let asked = request.asked_of(&login.user);
         let consented = match given {
             Given::Consent => {
-                self.store.remember_consent(&login.user.id, &client.id, &asked, now).await?;
+                self.store.remember_consent(&login.user.id, &client.id, asked.clone(), now).await?;
                 match client.document.registration {
                     Some(Registered::MetadataDocument) => self.registry.keep_document(&client.id, now).await?,
                     Some(_) => self.store.keep_registration(&client.id).await?,
                     None => {}
                 }
-                tracing::info!(event = "consent_granted", client = %client.id, user = %login.user.id, scope = %asked);
+                tracing::info!(event = "consent_granted", client = %client.id, user = %login.user.id, scope = %asked.scope);
                 None
             }
             Given::Nothing if client.document.first_party && !request.prompt.consent => None,
-            Given::Nothing => Some(self.store.consented_scope(&login.user.id, &client.id).await?),
+            Given::Nothing => Some(self.store.consented(&login.user.id, &client.id).await?),
         };
         if let Some(before) = consented
             && (request.prompt.consent
                 || !request.reaches_its_client(self.issuer())
-                || !before.as_ref().is_some_and(|before| asked.is_within(before)))
+                || !before.as_ref().is_some_and(|before| before.covers(&asked)))
         {
             let why = "the user has not consented to this, and prompt=none allows no page";
-            let step = Step::Consent(before.unwrap_or_default());
+            let step = Step::Consent(before.unwrap_or_default().scope);
             return Ok(self.page_or(request, step, ErrorCode::ConsentRequired, why));
         }
         Ok(Step::Respond(self.issue(request, login, now).await?))

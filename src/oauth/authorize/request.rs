@@ -15,6 +15,7 @@ use crate::domain::scope::{OFFLINE_ACCESS, OPENID, Scope};
 use crate::domain::user::{User, scope_of_claim};
 use crate::oauth::token::{allowed_scope, requested_scope, scope_for_user};
 use crate::oauth::{ErrorCode, Params, Refused, Rules, resource};
+use crate::store::users::Consented;
 
 /// A sound authorization request.
 #[derive(Clone, Debug)]
@@ -130,10 +131,13 @@ impl AuthorizationRequest {
             || (development && uri.starts_with("http://"))
     }
 
-    /// What is asked of the person: the scopes, and those that show the claims asked for by name.
-    pub fn asked_of(&self, user: &User) -> Scope {
+    /// What is asked of the person: the scopes, those that show the claims asked for by name, and the resources that no
+    /// administrator has named in the client's document.
+    pub fn asked_of(&self, user: &User) -> Consented {
         let shown = Scope::from_words(self.claims.names().filter_map(scope_of_claim));
-        scope_for_user(user, &self.scope.union(&shown))
+        let grant = if self.response_type.code { GrantType::AuthorizationCode } else { GrantType::Implicit };
+        let resources = self.resources.clone().filter(|_| self.client.audiences(grant).is_empty());
+        Consented { scope: scope_for_user(user, &self.scope.union(&shown)), resources: resources.unwrap_or_default() }
     }
 }
 

@@ -31,17 +31,17 @@ impl Provider {
         let code = Bearer::parse(Kind::AuthorizationCode, code).ok_or_else(no_such_code)?;
 
         let resources = resource::requested(client, GRANT, params)?;
-        if let Some(resources) = &resources
-            && let Some(kept) = self.store.code(code.id()).await?.and_then(|kept| kept.resource)
-        {
-            resource::within(resources, &kept)?;
-        }
         let flow = client.flow(GRANT);
         let id = new_row_id();
         let opaque = opaque_token(flow, id);
         let refresh = Bearer::generate(Kind::RefreshToken, id);
         let lifetimes = self.lifetimes(flow, now);
-        let audience = self.default_audience(client, GRANT);
+        let audience = self.default_audience(client, GRANT).join(" ");
+        if let Some(resources) = &resources
+            && let Some(kept) = self.store.code(code.id()).await?
+        {
+            resource::within(resources, kept.resource.as_deref().unwrap_or(&audience))?;
+        }
         let redemption = Redemption {
             id: code.id(),
             digest: code.digest(),
@@ -52,7 +52,7 @@ impl Provider {
             session_id: id,
             token_digest: opaque.as_ref().map(Bearer::digest),
             token_expires_at: lifetimes.access,
-            audience: audience.join(" "),
+            audience,
             resource: resources.map(|resources| resources.join(" ")),
             refresh_digest: refresh.digest(),
             refresh_expires_at: lifetimes.refresh,

@@ -199,7 +199,7 @@ impl Provider {
             return Err(refused("a refresh may ask for no scope beyond those granted (RFC 6749 section 6)"));
         }
         let consented = match &session.user_id {
-            Some(user_id) => self.store.consented_scope(user_id, &client.id).await?.unwrap_or_default(),
+            Some(user_id) => self.store.consented(user_id, &client.id).await?.unwrap_or_default().scope,
             None => Scope::default(),
         };
         if requested.is_within(&consented.union(&words(&session.granted_scope))) {
