@@ -91,9 +91,9 @@ async fn a_rolling_restart_with_new_keys_goes_unnoticed() {
     let at = nodes[0].1.address;
     let browser = signed_in(at).await;
     let http = client();
-    // The RSA key comes a little later than the first start.
-    crate::load::within(Duration::from_secs(20), "three keys", async || {
-        get(&http, at, "/.well-known/jwks.json").await.body["keys"].as_array().is_some_and(|keys| keys.len() == 3)
+    // The RSA keys come a little later than the first start.
+    crate::load::within(Duration::from_secs(20), "five keys", async || {
+        get(&http, at, "/.well-known/jwks.json").await.body["keys"].as_array().is_some_and(|keys| keys.len() == 5)
     })
     .await;
     let going = Arc::new(AtomicBool::new(true));
