@@ -45,6 +45,8 @@ pub struct Document {
     pub introspect: Introspect,
     /// `token_response_userinfo`: whether token answers carry `userinfo`; absent, first-party clients get it.
     pub token_response_userinfo: Option<bool>,
+    /// `id_token_claims`: whether ID tokens show the claims of scopes also where an access token goes with them.
+    pub id_token_claims: bool,
     /// `token_endpoint_auth_method` (RFC 7591 §2): where present, the only method accepted.
     pub token_endpoint_auth_method: Option<String>,
     /// `token_endpoint_auth_signing_alg` (OIDC Registration §2): where present, the only algorithm of its assertions.

@@ -82,6 +82,7 @@ pub const CLIENT: &[Field] = &[
     field("registration", Kind::OneOf(&["open", "token", "statement"])),
     field("introspect", Kind::OneOf(&["own", "audience", "any"])),
     field("token_response_userinfo", Kind::Boolean),
+    field("id_token_claims", Kind::Boolean),
     field("access_token_signed_response_alg", Kind::OneOf(SIGNING)),
     // RFC 7591 §2, OpenID Connect Registration §2, RP-Initiated Logout §3.1, Back- and Front-Channel Logout §2.2.
     field("client_uri", Kind::Url),

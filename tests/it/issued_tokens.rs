@@ -111,6 +111,20 @@ both!(
     }
 );
 
+// Kubernetes knows people by their ID tokens alone.
+both!(
+    async fn a_client_that_looks_for_claims_in_the_id_token_finds_them(server: Server) {
+        server.alice().await;
+        server.web_app(json!({"id_token_claims": true, "auth": {"authorization_code": {"refresh_token": true}}})).await;
+        let tokens = server.tokens("openid email").await;
+        let again = server.refreshed(text(&tokens, "refresh_token")).await;
+        for tokens in [&tokens, &again] {
+            let claims = verified(&server, text(tokens, "id_token"), "web-app").await;
+            assert_eq!((&claims["email"], claims.get("name")), (&json!("alice@example.com"), None), "{claims}");
+        }
+    }
+);
+
 both!(
     async fn without_openid_there_is_no_id_token_unless_the_2018_response_type_asks(server: Server) {
         server.web_app(json!({})).await;

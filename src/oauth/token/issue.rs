@@ -94,10 +94,10 @@ impl Provider {
         if m.id_token
             && let Some(user) = m.user
         {
-            // Core §5.4: beside an access token the scope's claims are got from userinfo. Without `openid`, and for a password, it is
-            // Aidbox's ID token, which has them.
+            // Core §5.4: beside an access token the scope's claims are got from userinfo, unless the client looks for them here. Without
+            // `openid`, and for a password, it is Aidbox's ID token, which has them.
             let connect = m.grant == GrantType::AuthorizationCode && m.scope.contains(OPENID);
-            let shown = if connect { &Scope::default() } else { m.scope };
+            let shown = if connect && !m.client.document.id_token_claims { &Scope::default() } else { m.scope };
             let claims = user.claims(&self.subject(m.client, &user.id), shown);
             let id_token = self.id_token(m, claims, &[("at_hash", &access)], now).await?;
             answer.insert("id_token".into(), id_token.into());
