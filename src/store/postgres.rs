@@ -187,7 +187,12 @@ fn is_fresh(now: u64, used_at: u64) -> bool {
 
 impl Lender<'_> {
     pub(crate) async fn lend(self) -> Result<Loan> {
-        let connection = Some(self.pool.acquire().await?);
+        // Where the other end hangs up during the handshake, that is no answer either, though sqlx takes it for a wrong one.
+        let hung_up = |error| match error {
+            Error::Protocol(text) => Error::Io(std::io::Error::other(text)),
+            error => error,
+        };
+        let connection = Some(self.pool.acquire().await.map_err(hung_up)?);
         Ok(Loan { connection, limit: self.limit, spoilt: false, asked: false })
     }
 }
