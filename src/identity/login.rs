@@ -89,11 +89,7 @@ impl Logins {
         let Some(cookie) = Bearer::parse(Kind::LoginSession, cookie) else { return Ok(None) };
         if let Some(known) = self.known.get(&cookie.id())
             && known.is_current(&cookie, now)
-            && self
-                .store
-                .standing(cookie.id())
-                .await?
-                .is_some_and(|standing| standing.live && standing.person_version == known.person_version)
+            && self.store.still_stands(cookie.id(), known.person_version).await?
         {
             return Ok(Some(known.login.clone()));
         }

@@ -113,13 +113,10 @@ impl Provider {
             if !is_its_row(&facts, bearer) || facts.expires_at <= now {
                 return Ok(None);
             }
-            match self.store.standing(id).await? {
-                Some(standing) if standing.live && standing.person_version == facts.person_version => {
-                    return self.with_client(facts).await;
-                }
-                Some(standing) if standing.live => {}
-                _ => return Ok(None),
+            if self.store.still_stands(id, facts.person_version).await? {
+                return self.with_client(facts).await;
             }
+            self.known_tokens.0.invalidate(&id);
         }
         let Some(found) = self.store.session(id).await? else { return Ok(None) };
         let live = found.live && found.session.ended_at.is_none() && found.session.kind != "login";

@@ -146,12 +146,12 @@ impl Found {
 
 /// What of a session may change once its token was handed out.
 #[derive(Clone, Copy, Debug, FromRow)]
-pub struct Standing {
+pub(super) struct Standing {
     id: Uuid,
     /// Whether the access token, its family, login and user still stand.
-    pub live: bool,
+    live: bool,
     /// The version of the user's document.
-    pub person_version: Option<i64>,
+    person_version: Option<i64>,
 }
 
 /// Seconds that a spent refresh token is kept, so that its reuse is recognised: ninety days.
@@ -175,15 +175,16 @@ impl Store {
         }
     }
 
-    /// How the session of this id stands, for whom knows the rest of it already.
-    pub async fn standing(&self, id: Uuid) -> Result<Option<Standing>> {
-        match self.reader() {
-            Db::Postgres(_) => self.queues.standings.ask(id).await,
+    /// Whether the session of this id still stands, with its user's document in this version: for whom knows the rest of it already.
+    pub async fn still_stands(&self, id: Uuid, person_version: Option<i64>) -> Result<bool> {
+        let standing: Option<Standing> = match self.reader() {
+            Db::Postgres(_) => self.queues.standings.ask(id).await?,
             Db::Sqlite(pool) => {
                 let text = concat!(standing!(), "WHERE s.id = $1");
-                sqlx::query_as(text).bind(id).fetch_optional(pool).await
+                sqlx::query_as(text).bind(id).fetch_optional(pool).await?
             }
-        }
+        };
+        Ok(standing.is_some_and(|standing| standing.live && standing.person_version == person_version))
     }
 
     /// Ends one access token; its refresh token and its family live on.
@@ -260,7 +261,7 @@ pub(super) fn finding(db: &Pools) -> Queue<Uuid, Option<Found>> {
     })
 }
 
-/// The queue of [`Store::standing`]; PostgreSQL's alone.
+/// The queue of [`Store::still_stands`]; PostgreSQL's alone.
 pub(super) fn standing(db: &Pools) -> Queue<Uuid, Option<Standing>> {
     reading(db, concat!(standing!(), "WHERE s.id = ANY($1)"), |row| row.id)
 }
