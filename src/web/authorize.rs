@@ -1,12 +1,13 @@
 //! `GET` and `POST /oauth2/authorize`: draws the next step that the protocol decides on.
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::body::{PageBody, PageQuery};
+use super::body::{PageBody, PageForm, PageQuery};
 use super::check_session::keep_state;
+use super::csrf::{self, Form};
 use super::guard::RequestId;
 use super::page::see_other;
 use super::respond::respond;
@@ -120,6 +121,35 @@ pub(crate) fn draw(
         (Step::SignIn | Step::SelectAccount | Step::Consent(_), _) => {
             login::page(app, headers, params, Some(request), login::Told::default())
         }
+    }
+}
+
+/// `GET` of a page that belongs to an authorization request: it begins there.
+pub(crate) async fn begin(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+    see_other(&app.href(&login::with_query("/oauth2/authorize", &query.unwrap_or_default())))
+}
+
+/// Who posted a form of ours that is about an authorization request, from the page that this browser was shown. Otherwise the
+/// answer leads back to the request: signing in comes back to the page.
+pub(crate) async fn posted_by(
+    app: &App,
+    id: &RequestId,
+    headers: &HeaderMap,
+    name: &'static str,
+    PageForm { query: params, fields }: &PageForm,
+) -> Result<SignedIn, Response> {
+    let query = params.to_query();
+    let again = || app.href(&login::with_query("/oauth2/authorize", &query));
+    let login = match signed_in(app, headers).await {
+        Ok(Some(login)) => login,
+        // The login ended meanwhile.
+        Ok(None) => return Err(see_other(&again())),
+        Err(internal) => return Err(error_page::internal_error(app, id, &internal)),
+    };
+    let form = Form { name, login: &login.id.to_string(), subject: &query };
+    match csrf::verify(app, headers, form, fields.text("csrf").unwrap_or_default(), app.clock.now()) {
+        true => Ok(login),
+        false => Err(error_page::start_again(app, again())),
     }
 }
 

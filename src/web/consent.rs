@@ -1,16 +1,16 @@
 //! The consent page, `/consent`. Like the login page it is drawn by the authorization endpoint.
 
 use axum::Extension;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
-use super::authorize::{draw, signed_in, sound_request};
+use super::authorize::{draw, posted_by, sound_request};
 use super::body::PageForm;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
 use super::login::{web_link, with_query};
-use super::page::{Page, host, layout, see_other};
+use super::page::{Page, host, layout};
 use super::pages::{Consent, ScopeLine};
 use super::respond::respond;
 use super::{App, error_page, logo};
@@ -55,31 +55,18 @@ pub(crate) fn page(
     Page::new(view).cookie(cookie).form_target(&request.return_to.redirect_uri).into_response()
 }
 
-/// `GET /consent`: the page belongs to an authorization request, and starts there.
-pub(crate) async fn get(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
-    see_other(&app.href(&with_query("/oauth2/authorize", &query.unwrap_or_default())))
-}
-
 /// `POST /consent`
 pub(crate) async fn post(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
-    PageForm { query: params, fields }: PageForm,
+    form: PageForm,
 ) -> Response {
-    let now = app.clock.now();
-    let query = params.to_query();
-    let again = app.href(&with_query("/oauth2/authorize", &query));
-    let login = match signed_in(&app, &headers).await {
-        Ok(Some(login)) => login,
-        // The login ended meanwhile: signing in leads back here.
-        Ok(None) => return see_other(&again),
-        Err(internal) => return error_page::internal_error(&app, &id, &internal),
+    let login = match posted_by(&app, &id, &headers, FORM, &form).await {
+        Ok(login) => login,
+        Err(response) => return response,
     };
-    let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
-    if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), now) {
-        return error_page::start_again(&app, again);
-    }
+    let PageForm { query: params, fields } = form;
     let request = match sound_request(&app, &id, &headers, &params).await {
         Ok(request) => request,
         Err(response) => return response,
@@ -88,7 +75,7 @@ pub(crate) async fn post(
         tracing::info!(event = "consent_denied", client = %request.client.id, user = %login.user.id);
         return respond(&app, app.provider.denied(&request));
     }
-    match app.provider.next_step(&request, Some(&login), Given::Consent, now).await {
+    match app.provider.next_step(&request, Some(&login), Given::Consent, app.clock.now()).await {
         Ok(step) => draw(&app, &headers, &params, &request, Some(&login), step),
         Err(internal) => error_page::internal_error(&app, &id, &internal),
     }

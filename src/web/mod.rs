@@ -181,7 +181,7 @@ fn router(app: &App) -> Router {
         protocol = protocol.route(login, get(login::get).post(login::post));
     }
     for consent in ["/consent", "/auth/grant"] {
-        protocol = protocol.route(consent, get(consent::get).post(consent::post));
+        protocol = protocol.route(consent, get(authorize::begin).post(consent::post));
     }
     if app.registration.is_some() {
         let managed = get(register::get).head(register::head).put(register::put).delete(register::delete);
@@ -190,7 +190,7 @@ fn router(app: &App) -> Router {
             .route("/oauth2/register/{client_id}", managed);
     }
     protocol = protocol
-        .route("/select_account", get(select_account::get).post(select_account::post))
+        .route("/select_account", get(authorize::begin).post(select_account::post))
         .route("/initiate_login", get(initiate_login::get))
         .route("/oauth2/check_session", get(check_session::get).post(check_session::post))
         .route("/oauth2/revoke", post(revoke::post).options(cors::preflight))

@@ -2,18 +2,18 @@
 //! there.
 
 use axum::Extension;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
-use super::authorize::signed_in;
+use super::authorize::posted_by;
 use super::body::PageForm;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
 use super::login::{web_link, with_query};
 use super::page::{Page, host, layout, see_other};
 use super::pages::SelectAccount;
-use super::{App, error_page, logo};
+use super::{App, logo};
 use crate::identity::login::SignedIn;
 use crate::oauth::Params;
 use crate::oauth::authorize::AuthorizationRequest;
@@ -49,32 +49,19 @@ pub(crate) fn page(
     Page::new(view).cookie(cookie).form_target(redirect_uri).into_response()
 }
 
-/// `GET /select_account`: the page belongs to an authorization request, and starts there.
-pub(crate) async fn get(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
-    see_other(&app.href(&with_query("/oauth2/authorize", &query.unwrap_or_default())))
-}
-
 /// `POST /select_account`
 pub(crate) async fn post(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
-    PageForm { query: params, fields }: PageForm,
+    form: PageForm,
 ) -> Response {
-    let query = params.to_query();
-    let again = |params: &Params| app.href(&with_query("/oauth2/authorize", &params.to_query()));
-    let login = match signed_in(&app, &headers).await {
-        Ok(Some(login)) => login,
-        // The login ended meanwhile: signing in leads back here.
-        Ok(None) => return see_other(&again(&params)),
-        Err(internal) => return error_page::internal_error(&app, &id, &internal),
-    };
-    let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
-    if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), app.clock.now()) {
-        return error_page::start_again(&app, again(&params));
+    if let Err(response) = posted_by(&app, &id, &headers, FORM, &form).await {
+        return response;
     }
-    see_other(&again(&match fields.text("decision") {
-        Some("continue") => AuthorizationRequest::after_selection(&params),
-        _ => AuthorizationRequest::for_somebody_else(&params),
-    }))
+    let params = match form.fields.text("decision") {
+        Some("continue") => AuthorizationRequest::after_selection(&form.query),
+        _ => AuthorizationRequest::for_somebody_else(&form.query),
+    };
+    see_other(&app.href(&with_query("/oauth2/authorize", &params.to_query())))
 }
