@@ -41,11 +41,7 @@ impl Prebuilt {
 impl Document {
     fn new(value: &serde_json::Value) -> Self {
         let text = value.to_string();
-        let etag = format!("\"{}\"", B64.encode(&Digest::of(text.as_bytes()).as_bytes()[..12]));
-        Self {
-            body: Bytes::from(text),
-            etag: HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
-        }
+        Self { etag: etag(text.as_bytes()), body: Bytes::from(text) }
     }
 
     fn answer(&self, headers: &HeaderMap, caching: &'static str) -> Response {
@@ -60,6 +56,12 @@ impl Document {
         }
         (common, self.body.clone()).into_response()
     }
+}
+
+/// A strong validator of what is served (RFC 9110 §8.8.3).
+pub(crate) fn etag(body: &[u8]) -> HeaderValue {
+    let tag = format!("\"{}\"", B64.encode(&Digest::of(body).as_bytes()[..12]));
+    HeaderValue::from_str(&tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 /// `GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`

@@ -11,6 +11,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
 use super::body::PageQuery;
+use super::discovery::etag;
 use super::{App, protocol_error};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
@@ -53,8 +54,7 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, PageQuery(as
     let Some((client_id, v)) = asked.text("client_id").zip(asked.text("v")) else { return nothing() };
     match app.logos.of(&app, client_id, v).await {
         Ok(Some(png)) => {
-            let tag = format!("\"{}\"", B64.encode(&Digest::of(&png).as_bytes()[..12]));
-            let tag = HeaderValue::from_str(&tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
+            let tag = etag(&png);
             let unchanged = headers.get(IF_NONE_MATCH) == Some(&tag);
             let headers = [
                 (CONTENT_TYPE, HeaderValue::from_static("image/png")),
