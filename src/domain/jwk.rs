@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 /// `EdDSA`, and many libraries know just one of the two). `none` is not among them.
 pub const SIGNING_ALGORITHMS: &[&str] =
     &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
+/// Those that we sign with.
+pub const SERVED_ALGORITHMS: [&str; 5] = ["RS256", "ES256", "EdDSA", "ES384", "PS256"];
 /// Those that the client's secret is the key of.
 pub const SECRET_ALGORITHMS: &[&str] = &["HS256", "HS384", "HS512"];
 

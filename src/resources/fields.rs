@@ -3,7 +3,9 @@
 //! A field without an effect here is stored and returned all the same.
 
 use super::schema::{Field, Kind, field};
-use crate::domain::jwk::{CONTENT_ALGORITHMS, ENCRYPTION_ALGORITHMS};
+use crate::domain::jwk::{
+    CONTENT_ALGORITHMS, ENCRYPTION_ALGORITHMS, SECRET_ALGORITHMS, SERVED_ALGORITHMS, SIGNING_ALGORITHMS,
+};
 
 /// The grants a document may name; `code` is Aidbox's other word for `authorization_code`.
 const GRANTS: &[&str] = &[
@@ -20,13 +22,20 @@ const GRANTS: &[&str] = &[
 const AUTHENTICATION: &[&str] =
     &["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"];
 /// What a client may sign its assertions and its request objects with.
-const ASSERTION: &[&str] = &[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "HS256",
-    "HS384", "HS512",
-];
-const REQUEST_OBJECT: &[&str] =
-    &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "none"];
-const SIGNING: &[&str] = &["RS256", "PS256", "ES256", "ES384", "EdDSA"];
+const ASSERTION: [&str; 14] = joined(SIGNING_ALGORITHMS, SECRET_ALGORITHMS);
+const REQUEST_OBJECT: [&str; 12] = joined(SIGNING_ALGORITHMS, &["none"]);
+
+/// One list after the other; they have as many entries as the answer.
+const fn joined<const N: usize>(first: &[&'static str], second: &[&'static str]) -> [&'static str; N] {
+    assert!(first.len() + second.len() == N);
+    let mut all = [""; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < first.len() { first[at] } else { second[at - first.len()] };
+        at += 1;
+    }
+    all
+}
 
 const FLOW: &[Field] = &[
     field("redirect_uri", Kind::Text),
@@ -83,7 +92,7 @@ pub const CLIENT: &[Field] = &[
     field("introspect", Kind::OneOf(&["own", "audience", "any"])),
     field("token_response_userinfo", Kind::Boolean),
     field("id_token_claims", Kind::Boolean),
-    field("access_token_signed_response_alg", Kind::OneOf(SIGNING)),
+    field("access_token_signed_response_alg", Kind::OneOf(&SERVED_ALGORITHMS)),
     // RFC 7591 §2, OpenID Connect Registration §2, RP-Initiated Logout §3.1, Back- and Front-Channel Logout §2.2.
     field("client_uri", Kind::Url),
     field("logo_uri", Kind::Url),
@@ -96,14 +105,14 @@ pub const CLIENT: &[Field] = &[
     field("application_type", Kind::OneOf(&["web", "native"])),
     field("response_types", Kind::Texts),
     field("token_endpoint_auth_method", Kind::OneOf(AUTHENTICATION)),
-    field("token_endpoint_auth_signing_alg", Kind::OneOf(ASSERTION)),
-    field("id_token_signed_response_alg", Kind::OneOf(SIGNING)),
+    field("token_endpoint_auth_signing_alg", Kind::OneOf(&ASSERTION)),
+    field("id_token_signed_response_alg", Kind::OneOf(&SERVED_ALGORITHMS)),
     field("id_token_encrypted_response_alg", Kind::OneOf(ENCRYPTION_ALGORITHMS)),
     field("id_token_encrypted_response_enc", Kind::OneOf(CONTENT_ALGORITHMS)),
-    field("userinfo_signed_response_alg", Kind::OneOf(SIGNING)),
+    field("userinfo_signed_response_alg", Kind::OneOf(&SERVED_ALGORITHMS)),
     field("userinfo_encrypted_response_alg", Kind::OneOf(ENCRYPTION_ALGORITHMS)),
     field("userinfo_encrypted_response_enc", Kind::OneOf(CONTENT_ALGORITHMS)),
-    field("request_object_signing_alg", Kind::OneOf(REQUEST_OBJECT)),
+    field("request_object_signing_alg", Kind::OneOf(&REQUEST_OBJECT)),
     field("request_uris", Kind::Texts),
     field("sector_identifier_uri", Kind::Url),
     field("subject_type", Kind::OneOf(&["public", "pairwise"])),

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use jsonwebtoken::Algorithm;
 
 /// RFC 7518 §3.1, RFC 8037 §3.1. Keys that are missing are made in this order: what most clients use comes first.
-pub const ALGORITHMS: [&str; 5] = ["RS256", "ES256", "EdDSA", "ES384", "PS256"];
+pub use crate::domain::jwk::SERVED_ALGORITHMS as ALGORITHMS;
 /// Those that the first start waits for: made in no time, whereas an RSA key takes a tenth of a second or so to find.
 pub const QUICK_ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 
