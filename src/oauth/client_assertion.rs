@@ -9,7 +9,7 @@ use super::discovery;
 use super::jws::{self, Jws};
 use super::{Failure, Params, Provider, Refused};
 use crate::domain::client::{Client, GrantType, JWT_BEARER};
-use crate::domain::jwk::{SECRET_ALGORITHMS, SIGNING_ALGORITHMS};
+use crate::domain::jwk::SECRET_ALGORITHMS;
 use crate::domain::secret::Digest;
 use crate::domain::time::Timestamp;
 
@@ -104,7 +104,7 @@ impl Provider {
                 false => Err(unproven()),
             };
         }
-        self.verify_of_client(client, jws, SIGNING_ALGORITHMS, now)
+        self.verify_of_client(client, jws, now)
             .await
             .map_err(|why| Refused::invalid_client(format!("client_assertion does not verify: {why}")))
     }

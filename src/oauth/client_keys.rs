@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::Provider;
 use super::jws::Jws;
 use crate::domain::client::Client;
-use crate::domain::jwk::KeySet;
+use crate::domain::jwk::{KeySet, SIGNING_ALGORITHMS};
 use crate::domain::time::Timestamp;
 use crate::outbound::Outbound;
 
@@ -85,15 +85,14 @@ impl Provider {
         self.client_keys.at(uri, now).await.ok_or(Unverified::Unavailable)
     }
 
-    /// Whether a JWS is of this client: signed with one of `algorithms` and a registered key that says it is for that.
+    /// Whether a JWS is of this client: signed with one of [`SIGNING_ALGORITHMS`] and a registered key that says it is for that.
     pub(super) async fn verify_of_client(
         &self,
         client: &Client,
         jws: &Jws<'_>,
-        algorithms: &[&str],
         now: Timestamp,
     ) -> Result<(), Unverified> {
-        if !algorithms.contains(&jws.alg.as_str()) {
+        if !SIGNING_ALGORITHMS.contains(&jws.alg.as_str()) {
             return Err(Unverified::Algorithm);
         }
         let keys = self.keys_of(client, now).await?;

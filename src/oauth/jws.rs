@@ -1,5 +1,5 @@
-//! Signed texts of clients (RFC 7515, compact form): taken apart here, and verified with a key that is known beforehand. Which key
-//! that may be is [`super::client_keys`]'s to say; nothing inside the text names one (RFC 8725 §3.1).
+//! Signed texts of others (RFC 7515, compact form): taken apart here, and verified with a key that is known beforehand. Which key
+//! that may be is for those to say who read them ([`super::client_keys`], software statements); nothing inside the text names one (RFC 8725 §3.1).
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
@@ -15,22 +15,22 @@ use crate::domain::secret::Secret;
 
 /// A signed text, taken apart and not yet believed.
 #[derive(Debug)]
-pub(super) struct Jws<'a> {
+pub(crate) struct Jws<'a> {
     /// The algorithm that it claims.
-    pub(super) alg: String,
+    pub(crate) alg: String,
     /// The key that it claims.
-    pub(super) kid: Option<String>,
+    pub(crate) kid: Option<String>,
     /// The media type that it claims, in lower case and without `application/`.
-    pub(super) typ: Option<String>,
+    pub(crate) typ: Option<String>,
     /// What it says.
-    pub(super) claims: Map<String, Value>,
+    pub(crate) claims: Map<String, Value>,
     message: &'a str,
     signature: Vec<u8>,
 }
 
 impl<'a> Jws<'a> {
     /// Takes a text apart; `None` where it is none, or has a header that must be understood and is not (RFC 7515 §4.1.11).
-    pub(super) fn read(text: &'a str) -> Option<Self> {
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
         let (message, signature) = text.rsplit_once('.')?;
         let (header, payload) = message.split_once('.')?;
         let object = |part: &str| serde_json::from_slice::<Map<String, Value>>(&B64.decode(part).ok()?).ok();
@@ -55,12 +55,12 @@ impl<'a> Jws<'a> {
     }
 
     /// Whether there is no signature at all, as with `alg` `none` (RFC 7518 §3.6).
-    pub(super) fn is_unsigned(&self) -> bool {
+    pub(crate) fn is_unsigned(&self) -> bool {
         self.alg == "none" && self.signature.is_empty()
     }
 
     /// Whether the signature is of this key.
-    pub(super) fn is_signed_by(&self, key: &PublicKey) -> bool {
+    pub(crate) fn is_signed_by(&self, key: &PublicKey) -> bool {
         let (message, signature) = (self.message.as_bytes(), self.signature.as_slice());
         let of = |alg: &'static dyn VerificationAlgorithm, key: &[u8]| {
             UnparsedPublicKey::new(alg, key).verify(message, signature).is_ok()
@@ -78,7 +78,7 @@ impl<'a> Jws<'a> {
     }
 
     /// Whether the signature is of this secret, which must be as long as the hash (RFC 7518 §3.2).
-    pub(super) fn is_signed_with(&self, secret: &Secret) -> bool {
+    pub(crate) fn is_signed_with(&self, secret: &Secret) -> bool {
         let algorithm = match self.alg.as_str() {
             "HS256" => hmac::HMAC_SHA256,
             "HS384" => hmac::HMAC_SHA384,
@@ -104,7 +104,7 @@ fn rsa(alg: &str) -> Option<&'static RsaParameters> {
 }
 
 /// A claim that is a time in seconds (RFC 7519 §2, `NumericDate`); `Err` where it is anything else.
-pub(super) fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()> {
+pub(crate) fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()> {
     match claims.get(name) {
         None => Ok(None),
         #[expect(clippy::cast_possible_truncation, reason = "a cast of a float stops at the ends")]
@@ -113,7 +113,7 @@ pub(super) fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64
 }
 
 /// The audiences of a JWT, one or a list (RFC 7519 §4.1.3); empty where there are none or the claim is anything else.
-pub(super) fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
+pub(crate) fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
     match claims.get("aud") {
         Some(Value::String(one)) => vec![one],
         Some(Value::Array(many)) => many.iter().map(|one| one.as_str().unwrap_or_default()).collect(),

@@ -33,7 +33,7 @@ mod id_token_hint;
 mod initiate_login;
 pub mod introspect;
 mod jwe;
-mod jws;
+pub(crate) mod jws;
 pub mod keys;
 pub mod logout;
 pub mod metadata_document;

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 use super::jws::{self, Jws};
 use super::{ErrorCode, Params, Provider, Refused};
 use crate::domain::client::Client;
-use crate::domain::jwk::SIGNING_ALGORITHMS;
 use crate::domain::scope::OPENID;
 use crate::domain::time::Timestamp;
 
@@ -87,7 +86,7 @@ impl Provider {
             let text = "this client has not registered unsigned request objects (request_object_signing_alg none)";
             return Err(invalid(text));
         }
-        let verified = self.verify_of_client(client, jws, SIGNING_ALGORITHMS, now).await;
+        let verified = self.verify_of_client(client, jws, now).await;
         verified.map_err(|why| invalid(format!("the request object does not verify: {why}")))
     }
 
