@@ -82,8 +82,7 @@ async fn arrived(elsewhere: &Elsewhere, path: &str, expected: usize) -> Vec<Stri
 // §2.1
 both!(
     async fn discovery_says_that_it_is_supported_with_sessions(server: Server) {
-        let response = server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap();
-        let metadata: Value = response.json().await.unwrap();
+        let metadata = server.metadata().await;
         assert_eq!(metadata["backchannel_logout_supported"], true);
         assert_eq!(metadata["backchannel_logout_session_supported"], true);
         assert!(metadata["claims_supported"].as_array().unwrap().contains(&json!("sid")));
@@ -265,7 +264,7 @@ both_reaching!(
         assert!(monotonic_millis() - started < 2_500, "nobody waits for the client");
         elsewhere.delay("/out", Duration::ZERO);
         arrived(&elsewhere, "/out", 1).await;
-        tokio::time::sleep(Duration::from_millis(3_200)).await;
+        elsewhere.answered("/out", 1).await;
         let mut tries = 1;
         for pause in [10, 60, 300, 900] {
             server.wait(pause - 8);
@@ -351,10 +350,10 @@ both_reaching!(
         elsewhere.delay("/out", Duration::from_secs(1));
         let close = server.http.delete(server.url("/Session")).bearer_auth(text(&tokens, "access_token"));
         assert_eq!(close.send().await.unwrap().status(), 204);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        arrived(&elsewhere, "/out", 1).await;
         let query = request(&[("scope", "openid"), ("redirect_uri", "http://localhost:4200/cb")]);
         server.authorize(&browser, &query).await.returned().expect("code");
-        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        elsewhere.answered("/out", 1).await;
         elsewhere.delay("/out", Duration::ZERO);
         arrived(&elsewhere, "/out", 1).await;
         sign_out(&server, &browser).await;

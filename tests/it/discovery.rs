@@ -8,15 +8,6 @@ use serde_json::{Value, json};
 
 use crate::support::{Browser, CHALLENGE, ClientKey, Database, Server, both, jwt, request, sign_with_secret, text};
 
-async fn metadata(server: &Server) -> Value {
-    let response = server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap();
-    assert_eq!(
-        (response.status().as_u16(), &response.headers()["content-type"]),
-        (200, &"application/json".parse().unwrap())
-    );
-    response.json().await.unwrap()
-}
-
 /// The words of a list in the metadata.
 fn list<'a>(metadata: &'a Value, name: &str) -> Vec<&'a str> {
     let list = metadata[name].as_array().unwrap_or_else(|| panic!("no {name} in {metadata}"));
@@ -39,7 +30,7 @@ async fn refused(server: &Server, browser: &Browser, more: &[(&str, &str)]) -> O
 
 both!(
     async fn both_documents_are_the_same_and_may_be_cached_and_read_by_any_page(server: Server) {
-        let first = metadata(&server).await;
+        let first = server.metadata().await;
         for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
             let get =
                 || server.http.get(server.url(path)).header("origin", "https://any.example").header("accept", "*/*");
@@ -84,7 +75,7 @@ both!(
 
 both!(
     async fn every_endpoint_is_where_it_says_and_answers(server: Server) {
-        let metadata = metadata(&server).await;
+        let metadata = server.metadata().await;
         // What each answers to an empty GET: 405 where it wants a POST, never 404.
         let answers = [
             ("authorization_endpoint", 400),
@@ -123,7 +114,7 @@ both!(
     async fn modes_prompts_and_challenges(server: Server) {
         server.web_app(json!({"first_party": true})).await;
         server.alice().await;
-        let metadata = metadata(&server).await;
+        let metadata = server.metadata().await;
         let browser = server.signed_in().await;
         for mode in ["query", "fragment", "form_post", "jwt", "web_message"] {
             let error = refused(&server, &browser, &[("response_type", "code"), ("response_mode", mode)]).await;
@@ -167,7 +158,7 @@ both!(
             "photo": "https://alice.example/me.png", "gender": "female", "timezone": "Europe/London", "locale": "en-GB", "data": {"nickname": "al", "website": "https://alice.example/blog", "birthdate": "1852-05-04"},
             "addresses": [{"formatted": "Oxford"}], "roles": [{"value": "reader"}],
         })).await;
-        let metadata = metadata(&server).await;
+        let metadata = server.metadata().await;
         let browser = server.signed_in().await;
         let scopes = list(&metadata, "scopes_supported").join(" ");
         let code = server
@@ -199,7 +190,7 @@ both!(
 both!(
     async fn signing_algorithms(server: Server) {
         server.alice().await;
-        let metadata = metadata(&server).await;
+        let metadata = server.metadata().await;
         let keys: Value = server.http.get(text(&metadata, "jwks_uri")).send().await.unwrap().json().await.unwrap();
         let algorithms = list(&metadata, "id_token_signing_alg_values_supported");
         for alg in ["RS256", "ES256", "EdDSA", "HS256", "PS256", "none"] {
@@ -238,7 +229,7 @@ both!(
                 json!({"token_endpoint_auth_method": method, name: value, "grant_types": ["client_credentials"]});
             server.put(&format!("/Client/{method}"), document).await;
         }
-        let metadata = metadata(&server).await;
+        let metadata = server.metadata().await;
         for (list_name, path, extra) in [
             ("token_endpoint_auth_methods_supported", "/oauth2/token", ("grant_type", "client_credentials")),
             ("introspection_endpoint_auth_methods_supported", "/oauth2/introspect", ("token", "x")),
@@ -299,7 +290,7 @@ async fn response_types_are_those_that_the_operator_allows() {
         let gated = ["code token", "code id_token token", "id_token", "id_token token", "token"];
         let all = [&always[..], &gated[..]].concat();
         server.web_app(json!({"first_party": true, "grant_types": ["code", "implicit"], "response_types": all})).await;
-        let metadata = metadata(&server).await;
+        let metadata = server.metadata().await;
         let expected = if implicit { all.clone() } else { always.to_vec() };
         assert_eq!(list(&metadata, "response_types_supported"), expected);
         assert_eq!(list(&metadata, "grant_types_supported").contains(&"implicit"), implicit);
@@ -322,7 +313,7 @@ async fn grant_types_are_those_that_the_operator_allows() {
         .await;
         server.web_app(json!({"grant_types": null})).await;
         server.alice().await;
-        let metadata = metadata(&server).await;
+        let metadata = server.metadata().await;
         let grants = list(&metadata, "grant_types_supported");
         assert_eq!(grants.contains(&"password"), password);
         for grant in [

@@ -1,6 +1,6 @@
 //! OpenID Connect Front-Channel Logout 1.0: the browser loads a page of each client of the session, then goes on.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
 
 use crate::support::{Browser, Database, Page, Server, both, issues, jwt, request, send, text};
@@ -51,8 +51,7 @@ fn frames(page: &Page) -> Vec<Url> {
 // §3
 both!(
     async fn discovery_says_that_it_is_supported_with_sessions(server: Server) {
-        let response = server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap();
-        let metadata: Value = response.json().await.unwrap();
+        let metadata = server.metadata().await;
         assert_eq!(metadata["frontchannel_logout_supported"], true);
         assert_eq!(metadata["frontchannel_logout_session_supported"], true);
     }

@@ -103,14 +103,6 @@ both!(
 #[tokio::test]
 async fn discovery_tells_both_types() {
     let server = Server::start(Database::Sqlite).await;
-    let discovery = server
-        .http
-        .get(server.url("/.well-known/openid-configuration"))
-        .send()
-        .await
-        .unwrap()
-        .json::<Value>()
-        .await
-        .unwrap();
+    let discovery = server.metadata().await;
     assert_eq!(discovery["subject_types_supported"], json!(["public", "pairwise"]));
 }

@@ -330,8 +330,7 @@ open!(
 async fn closed_is_the_default_and_serves_nothing() {
     let server = Server::start(Database::Sqlite).await;
     assert_eq!(server.register(None, &metadata(&json!({}))).await.0, 404);
-    let discovery =
-        read(server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap()).await.1;
+    let discovery = server.metadata().await;
     assert_eq!(discovery.get("registration_endpoint"), None);
 }
 
@@ -339,8 +338,7 @@ mod a_token_is_needed_where_the_mode_says_so {
     use super::*;
 
     async fn check(server: Server) {
-        let discovery =
-            read(server.http.get(server.url("/.well-known/openid-configuration")).send().await.unwrap()).await.1;
+        let discovery = server.metadata().await;
         assert_eq!(discovery["registration_endpoint"], format!("{}/oauth2/register", server.issuer()));
         let bare = server.http.post(server.url("/oauth2/register")).json(&metadata(&json!({}))).send().await.unwrap();
         assert_eq!(

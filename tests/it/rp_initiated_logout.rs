@@ -2,7 +2,7 @@
 //! one. What a person sees is in `logout_page`.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Browser, Database, Page, Server, both, jwt, request};
 
@@ -42,15 +42,7 @@ async fn assert_refused(server: &Server, browser: &Browser, query: &[(&str, &str
 // §2.1
 both!(
     async fn discovery_names_the_endpoint(server: Server) {
-        let metadata: Value = server
-            .http
-            .get(server.url("/.well-known/openid-configuration"))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let metadata = server.metadata().await;
         assert_eq!(metadata["end_session_endpoint"], format!("{}/oauth2/logout", server.issuer()));
     }
 );

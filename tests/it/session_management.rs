@@ -4,7 +4,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use countersign::config::Issuer;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Browser, Database, Server, both, request};
 
@@ -31,15 +31,7 @@ async fn session_state(server: &Server, browser: &Browser, scope: &str) -> Optio
 // §3.3, §4
 both!(
     async fn the_frame_is_in_discovery_and_any_page_may_embed_it_and_no_other_page_of_ours(server: Server) {
-        let metadata: Value = server
-            .http
-            .get(server.url("/.well-known/openid-configuration"))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let metadata = server.metadata().await;
         assert_eq!(metadata["check_session_iframe"], format!("{}/oauth2/check_session", server.issuer()));
         let browser = server.browser();
         let page = browser.get(&server.url("/oauth2/check_session")).await;

@@ -39,13 +39,14 @@ struct Place {
     body: Bytes,
     delay: Duration,
     hits: usize,
+    answers: usize,
     posted: Vec<String>,
 }
 
 impl Default for Place {
     fn default() -> Self {
         let (headers, body) = (Vec::new(), Bytes::new());
-        Self { status: 404, headers, body, delay: Duration::ZERO, hits: 0, posted: Vec::new() }
+        Self { status: 404, headers, body, delay: Duration::ZERO, hits: 0, answers: 0, posted: Vec::new() }
     }
 }
 
@@ -140,6 +141,17 @@ impl Elsewhere {
         self.places.lock().unwrap().get(path).map_or(0, |place| place.hits)
     }
 
+    /// Waits until so many requests for a path have been answered.
+    pub(crate) async fn answered(&self, path: &str, many: usize) {
+        let answers = || self.places.lock().unwrap().get(path).map_or(0, |place| place.answers);
+        let all = async {
+            while answers() < many {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), all).await.expect("answers");
+    }
+
     /// The bodies that were posted to a path.
     pub(crate) fn posted(&self, path: &str) -> Vec<String> {
         self.places.lock().unwrap().get(path).map(|place| place.posted.clone()).unwrap_or_default()
@@ -164,6 +176,7 @@ async fn answer(request: Request<Incoming>, places: Places) -> Result<Response<B
         place.clone()
     };
     tokio::time::sleep(place.delay).await;
+    places.lock().unwrap().entry(head.uri.path().to_owned()).or_default().answers += 1;
     let mut response = Response::builder().status(place.status);
     for (name, value) in place.headers {
         response = response.header(name, value);

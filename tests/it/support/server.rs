@@ -186,6 +186,16 @@ impl Server {
         self.introspect(token).await["active"] == true
     }
 
+    /// What the server says of itself.
+    pub(crate) async fn metadata(&self) -> Value {
+        let response = self.http.get(self.url("/.well-known/openid-configuration")).send().await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &"application/json".parse().unwrap())
+        );
+        response.json().await.unwrap()
+    }
+
     /// Signs Alice in, consents, and answers the parameters that come back to the client.
     pub(crate) async fn sign_in_and_consent(&self, browser: &Browser, query: &[(&str, &str)]) -> Query {
         let page = self.authorize(browser, query).await;
