@@ -2,23 +2,19 @@
 //!
 //! A [`Store`] is an enum over the two native pools. The same text runs on both through the `sql!` macro; the few statements
 //! that must differ stand side by side in the verb that needs them. Verbs are the domain's (`redeem_code`, `rotate`), a file per
-//! subject: [`documents`] for what administrators PUT, [`sessions`], [`rotation`] and [`codes`] for what is issued, [`users`] for
-//! sign-in, [`logouts`], [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], and [`sweep`] for what has expired. The
-//! verbs of every request wait in queues whose batches
-//! share a statement and a commit (`coalesce`). What a value means is decided next door, in [`crate::domain`] and the rooms that
-//! call these verbs.
+//! subject: [`documents`] for what administrators PUT, [`sessions`], [`rotation`], [`codes`] and [`redemption`] for what is issued,
+//! [`users`] for sign-in, [`logouts`], [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], and [`sweep`] for what
+//! has expired. The verbs of every request wait in queues whose batches share a statement and a commit (`coalesce`). What a value
+//! means is decided next door, in [`crate::domain`] and the rooms that call these verbs.
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use coalesce::Queue;
 use postgres::{Lender, Loan, Postgres, Seat};
+use sqlite::Sqlite;
 use sqlx::Connection;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -70,10 +66,12 @@ pub mod keys;
 pub mod logouts;
 pub mod metadata;
 mod postgres;
+pub mod redemption;
 pub mod registrations;
 pub mod rotation;
 pub mod session_search;
 pub mod sessions;
+mod sqlite;
 pub mod sweep;
 pub mod throttle;
 pub mod used_jti;
@@ -149,15 +147,8 @@ struct Queues {
     standings: Queue<Uuid, Option<sessions::Standing>>,
     new_sessions: Queue<sessions::Session, ()>,
     new_codes: Queue<codes::Code, ()>,
-    redemptions: Queue<codes::Redemption, Option<codes::Redeemed>>,
+    redemptions: Queue<redemption::Redemption, Option<redemption::Redeemed>>,
     rotations: Queue<rotation::Rotation, Option<sessions::Found>>,
-}
-
-/// SQLite's pools: one connection writes, a few read.
-#[derive(Clone, Debug)]
-struct Sqlite {
-    writer: SqlitePool,
-    readers: SqlitePool,
 }
 
 /// A transaction; dropped without [`Tx::commit`], it leaves no trace.
@@ -168,15 +159,15 @@ impl Store {
     pub async fn open(location: &Location) -> Result<Self> {
         let db = match location {
             Location::Postgres(url) => Db::Postgres(Postgres::open(url).await?),
-            Location::SqliteFile(path) => Db::Sqlite(open_sqlite_file(path).await?),
-            Location::SqliteMemory => Db::Sqlite(open_sqlite_memory().await?),
+            Location::SqliteFile(path) => Db::Sqlite(Sqlite::open_file(path).await?),
+            Location::SqliteMemory => Db::Sqlite(Sqlite::open_memory().await?),
         };
         let queues = Queues {
             found_sessions: sessions::finding(&db),
             standings: sessions::standing(&db),
             new_sessions: sessions::inserting(&db),
             new_codes: codes::inserting(&db),
-            redemptions: codes::redeeming(&db),
+            redemptions: redemption::redeeming(&db),
             rotations: rotation::rotating(&db),
         };
         Ok(Self { db, queues, logouts: Arc::default() })
@@ -302,13 +293,6 @@ impl Pools {
     }
 }
 
-impl Sqlite {
-    /// A transaction takes the write lock at once: a deferred one that reads and then writes fails under contention.
-    async fn begin(&self) -> Result<Tx> {
-        Ok(Tx(Db::Sqlite(self.writer.begin_with("BEGIN IMMEDIATE").await?)))
-    }
-}
-
 impl Tx {
     /// The connection, for `sql!`.
     pub(crate) fn conn(&mut self) -> Db<&mut Loan, &mut SqliteConnection> {
@@ -347,71 +331,4 @@ impl Tx {
 fn migrator(mut migrator: sqlx::migrate::Migrator) -> sqlx::migrate::Migrator {
     migrator.set_ignore_missing(true);
     migrator
-}
-
-/// How long a request waits for the connection that writes, and that for another process which holds the file's lock.
-const SQLITE_PATIENCE: Duration = Duration::from_millis(900);
-
-async fn open_sqlite_file(path: &Path) -> Result<Sqlite> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // In WAL mode a crash of the process loses nothing with NORMAL; a power cut could lose the last commits, and what was
-        // acknowledged must last.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(SQLITE_PATIENCE)
-        .optimize_on_close(true, None);
-    let pool = |connections| {
-        let pool = SqlitePoolOptions::new().max_connections(connections);
-        pool.test_before_acquire(false).acquire_timeout(SQLITE_PATIENCE)
-    };
-    let writer = pool(1)
-        // A full disk ends a transaction without sqlx knowing, which then begins no other on this connection.
-        .before_acquire(|connection, _| {
-            let sound = !connection.is_in_transaction();
-            Box::pin(async move { Ok(sound) })
-        })
-        .connect_with(options.clone())
-        .await?;
-    let readers = pool(4).connect_with(options.read_only(true)).await?;
-    Ok(Sqlite { writer, readers })
-}
-
-async fn open_sqlite_memory() -> Result<Sqlite> {
-    let options = SqliteConnectOptions::from_str("sqlite::memory:")?;
-    // The database is this one connection: it must neither be closed when idle nor get a sibling.
-    let only = SqlitePoolOptions::new()
-        .max_connections(1)
-        .min_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(SQLITE_PATIENCE)
-        .test_before_acquire(false)
-        .connect_with(options)
-        .await?;
-    Ok(Sqlite { writer: only.clone(), readers: only })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn writing_goes_on_after_sqlite_has_ended_a_transaction_by_itself() {
-        let folder = std::env::temp_dir().join(format!("countersign-{}", uuid::Uuid::new_v4()));
-        std::fs::create_dir(&folder).unwrap();
-        let store = Store::open(&Location::SqliteFile(folder.join("a.db"))).await.unwrap();
-        store.migrate().await.unwrap();
-        let mut tx = store.begin().await.unwrap();
-        // What SQLite does of itself where the disk is full.
-        sql!(tx.conn(), execute, "ROLLBACK").unwrap();
-        assert!(tx.commit().await.is_err());
-        let mut tx = store.begin().await.unwrap();
-        tx.touch_configuration().await.unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(store.configuration_version().await.unwrap(), 2);
-        store.close().await;
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
 }

@@ -10,7 +10,8 @@ use crate::domain::pkce::CodeVerifier;
 use crate::domain::scope::Scope;
 use crate::domain::user::User;
 use crate::oauth::{Failure, Provider, Refused, resource};
-use crate::store::codes::{Code, Redeemed, Redemption};
+use crate::store::codes::Code;
+use crate::store::redemption::{Redeemed, Redemption};
 
 const GRANT: GrantType = GrantType::AuthorizationCode;
 
