@@ -1,30 +1,113 @@
 //! The one clock. Every rule takes `now` as a value; it is read once per request, here.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Notify;
 
 use crate::domain::time::Timestamp;
 
+/// What stands where a clock is not frozen.
+const RUNNING: i64 = i64::MIN;
+
 /// Tells the time; tests and `dev` can move it. Clones share the same hands.
-#[derive(Clone, Debug, Default)]
-pub struct Clock {
-    offset: Arc<AtomicI64>,
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Hands>);
+
+#[derive(Debug)]
+struct Hands {
+    /// Seconds ahead of the system's clock.
+    offset: AtomicI64,
+    /// The second at which it stands, or [`RUNNING`].
+    frozen: AtomicI64,
+    /// Held by whoever moves it.
+    moving: Mutex<()>,
+    moved: Notify,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        let (offset, frozen) = (AtomicI64::new(0), AtomicI64::new(RUNNING));
+        Self(Arc::new(Hands { offset, frozen, moving: Mutex::default(), moved: Notify::new() }))
+    }
 }
 
 impl Clock {
     /// The present second.
     pub fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        Timestamp(seconds).plus(self.offset.load(Ordering::Relaxed))
+        match self.0.frozen.load(Ordering::Acquire) {
+            RUNNING => Timestamp(system_seconds()).plus(self.0.offset.load(Ordering::Acquire)),
+            frozen => Timestamp(frozen),
+        }
     }
 
-    /// Moves this clock by so many seconds, forward or back.
-    pub fn advance(&self, seconds: i64) {
-        self.offset.fetch_add(seconds, Ordering::Relaxed);
+    /// Whether it stands still.
+    pub fn is_frozen(&self) -> bool {
+        self.0.frozen.load(Ordering::Acquire) != RUNNING
     }
+
+    /// Seconds that it is ahead of the system's clock; behind where negative.
+    pub fn ahead(&self) -> i64 {
+        Timestamp(system_seconds()).until(self.now())
+    }
+
+    /// Moves it by so many seconds, forward or back.
+    pub fn advance(&self, seconds: i64) {
+        self.turn(|clock| clock.point_at(clock.now().plus(seconds)));
+    }
+
+    /// Has it show this second; one that runs goes on from there.
+    pub fn set(&self, time: Timestamp) {
+        self.turn(|clock| clock.point_at(time));
+    }
+
+    /// Has it stand still.
+    pub fn freeze(&self) {
+        self.turn(|clock| clock.0.frozen.store(clock.now().0, Ordering::Release));
+    }
+
+    /// Has it go on from where it stands.
+    pub fn unfreeze(&self) {
+        self.turn(|clock| {
+            let now = clock.now();
+            clock.0.offset.store(Timestamp(system_seconds()).until(now), Ordering::Release);
+            clock.0.frozen.store(RUNNING, Ordering::Release);
+        });
+    }
+
+    /// Has it show the system's time again.
+    pub fn reset(&self) {
+        self.turn(|clock| {
+            clock.0.offset.store(0, Ordering::Release);
+            clock.0.frozen.store(RUNNING, Ordering::Release);
+        });
+    }
+
+    /// Waits until somebody moves it: what was to wait for a time may be due.
+    pub async fn moved(&self) {
+        self.0.moved.notified().await;
+    }
+
+    fn point_at(&self, time: Timestamp) {
+        if self.is_frozen() {
+            self.0.frozen.store(time.0, Ordering::Release);
+        } else {
+            self.0.offset.store(Timestamp(system_seconds()).until(time), Ordering::Release);
+        }
+    }
+
+    fn turn(&self, change: impl FnOnce(&Self)) {
+        let _one = self.0.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        change(self);
+        self.0.moved.notify_waiters();
+    }
+}
+
+fn system_seconds() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds of a clock that only goes forward, for measuring how old something in this process's memory is.

@@ -3,8 +3,9 @@
 //! # The map of the house
 //!
 //! ```text
-//!  main ─▶ cli ─▶ server ─▶ config
-//!                   │ builds everything once
+//!  main ─▶ cli ─▶ server ─▶ dev ─▶ realm ─▶ config
+//!                                   │ wires an issuer together
+//!                   ┌───────────────┘
 //!                   ▼
 //!  HTTP ─▶ web ─▶ { oauth · resources } ─▶ identity ─▶ store ─▶ PostgreSQL | SQLite
 //!            │        └─▶ outbound ─▶ other people's servers
@@ -27,7 +28,9 @@
 //! | [`resources`] | the documents administrators PUT: read, checked, changed, shown; bundles |
 //! | [`web`] | HTTP and HTML: the map of URLs at the end of [`web`], a file per endpoint or page |
 //! | [`config`] | settings: one table, from which flags, environment, file and help are derived |
-//! | [`server`] | wires everything; an [`server::Instance`] holds no global state, so a process can run many |
+//! | [`realm`] | one issuer, wired together; it holds no global state, so a process can have many |
+//! | [`dev`] | what developers and tests get around the protocol: the control API, realms of their own |
+//! | [`server`] | starts and stops an [`server::Instance`]: database, realm, listener |
 //! | [`cli`] | the command line |
 //!
 //! # Habits
@@ -43,10 +46,12 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dev;
 pub mod domain;
 pub mod identity;
 pub mod oauth;
 pub mod outbound;
+pub mod realm;
 pub mod registration;
 pub mod resources;
 pub mod server;

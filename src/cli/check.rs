@@ -11,9 +11,9 @@ use crate::config::{DatabaseUrl, Purpose, Settings, Tls, table};
 use crate::domain::secret::MasterKey;
 use crate::identity::hashing::Hashing;
 use crate::oauth::registry::Registry;
+use crate::realm;
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::{Documents, bundle::Item};
-use crate::server;
 use crate::store::{Location, Store};
 
 pub(super) async fn check(args: ServerArgs) -> Result<(), Failure> {
@@ -28,10 +28,10 @@ pub(super) async fn check(args: ServerArgs) -> Result<(), Failure> {
     }
     if settings.outbound_ca.is_some() {
         let issuer = settings.issuer_at(settings.listen.port());
-        findings.say("outbound CA", server::outbound(&settings, &issuer).map(drop).map_err(|finding| vec![finding]));
+        findings.say("outbound CA", realm::outbound(&settings, &issuer).map(drop).map_err(|finding| vec![finding]));
     }
     if !settings.software_statement_issuers.is_empty() {
-        findings.say("software statements", server::registration(&settings).map(drop).map_err(|finding| vec![finding]));
+        findings.say("software statements", realm::registration(&settings).map(drop).map_err(|finding| vec![finding]));
     }
     let master = if is_right(&table::MASTER_KEY) { findings.master_key(&settings) } else { None };
     let store = if is_right(&table::DATABASE_URL) { findings.database(&settings, master.as_ref()).await } else { None };
@@ -94,7 +94,7 @@ impl Findings {
             DatabaseUrl::SqliteMemory => return None,
             DatabaseUrl::SqliteFile(_) | DatabaseUrl::Postgres(_) => {}
         }
-        let store = match Store::open(&server::location(settings)).await {
+        let store = match Store::open(&realm::location(settings)).await {
             Ok(store) => store,
             Err(error) => {
                 self.say("database", Err(vec![format!("{}: {error}", settings.database_url)]));
@@ -140,7 +140,7 @@ impl Findings {
             empty
         };
         let documents: Documents =
-            server::documents(settings, store, &master.unwrap_or_else(MasterKey::generate), Hashing::default());
+            realm::documents(settings, store, &master.unwrap_or_else(MasterKey::generate), Hashing::default());
         let options = Options { dry_run: true, ..Options::default() };
         let result = match documents.apply(items, options, Clock::default().now()).await {
             Ok(_) => Ok(()),

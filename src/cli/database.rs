@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::config::{DatabaseUrl, Settings};
-use crate::server::location;
+use crate::realm::location;
 use crate::store::Store;
 
 /// Opens the database whatever its schema.

@@ -6,10 +6,10 @@ use super::{Failure, database};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::identity::hashing::Hashing;
+use crate::realm;
 use crate::resources::patch::Method;
 use crate::resources::render::{self, Mount};
 use crate::resources::{Change, DocumentKind, Precondition, Problem};
-use crate::server;
 
 pub(super) struct Documents {
     inner: crate::resources::Documents,
@@ -24,7 +24,7 @@ impl Documents {
     ) -> Result<T, Failure> {
         let master = settings.obtain_master_key()?;
         database::with(settings, async |store| {
-            let inner = server::documents(settings, store.clone(), &master, Hashing::default());
+            let inner = realm::documents(settings, store.clone(), &master, Hashing::default());
             work(&Self { inner, clock: Clock::default() }).await
         })
         .await

@@ -35,6 +35,9 @@ pub(super) fn check(
         }
         must(&places.issuer, dev_beyond_loopback_is_http(settings));
     }
+    if purpose == Purpose::Serve && settings.dev_api {
+        must(&places.dev_api, control_is_out_of_reach(settings));
+    }
     if matches!(purpose, Purpose::Serve | Purpose::Keys) && matches!(places.master_key, Place::Default(_)) {
         must(&places.master_key, master_key_is_known(settings));
     }
@@ -77,6 +80,21 @@ fn dev_beyond_loopback_is_http(settings: &Settings) -> Result<(), Wrong> {
             )
         }
         _ => Ok(()),
+    }
+}
+
+/// Whoever reaches the control API can sign in as anybody.
+fn control_is_out_of_reach(settings: &Settings) -> Result<(), Wrong> {
+    match &settings.issuer {
+        Some(issuer) if issuer.is_public() => wrong(
+            format!("would let tests take over `{issuer}`"),
+            "turn it off, or use an issuer on this machine or a local network",
+        ),
+        _ if settings.listen.ip().is_loopback() || settings.dev_token.is_some() => Ok(()),
+        _ => wrong(
+            format!("is open to everybody who reaches {}", settings.listen),
+            "listen on loopback, or set COUNTERSIGN_DEV_TOKEN",
+        ),
     }
 }
 

@@ -81,6 +81,10 @@ pub struct Settings {
     pub outbound_networks: Vec<IpNet>,
     /// Certificate authorities (PEM) that are trusted besides the public ones.
     pub outbound_ca: Option<PathBuf>,
+    /// Whether the control API of developers is there.
+    pub dev_api: bool,
+    /// What its requests must show.
+    pub dev_token: Option<Secret>,
     /// The form of log lines.
     pub log_format: LogFormat,
     /// How long requests in flight may take to finish at shutdown.
@@ -235,6 +239,24 @@ impl Issuer {
     /// Whether it is an https URL.
     pub fn is_https(&self) -> bool {
         self.is_https
+    }
+
+    /// Whether its host is one that the internet could know: neither this machine, nor an address or a name of a local network.
+    pub fn is_public(&self) -> bool {
+        const LOCAL: [&str; 6] = ["localhost", "local", "internal", "test", "lan", "home.arpa"];
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let is_local = match host.parse::<std::net::IpAddr>() {
+            Ok(std::net::IpAddr::V4(address)) => address.is_private() || address.is_link_local(),
+            Ok(std::net::IpAddr::V6(address)) => address.is_unique_local() || address.is_unicast_link_local(),
+            Err(_) => !host.contains('.') || LOCAL.iter().any(|name| host.ends_with(&format!(".{name}"))),
+        };
+        !self.is_loopback && !is_local
+    }
+
+    /// The issuer at a further path of this one.
+    #[must_use]
+    pub fn join(&self, path: &str) -> Self {
+        Self { text: format!("{}{path}", self.text), path: format!("{}{path}", self.path), ..self.clone() }
     }
 
     /// Whether its host is this machine itself.

@@ -265,6 +265,29 @@ pub const OUTBOUND_CA: Setting = Setting {
         "Certificates (PEM) of authorities that are trusted besides the public ones when something is fetched.",
     )
 };
+/// The control API of developers.
+pub const DEV_API: Setting = Setting {
+    kind: Kind::Switch,
+    default: Default::Value("false"),
+    dev_default: Some("true"),
+    ..Setting::new(
+        "dev-api",
+        "COUNTERSIGN_DEV_API",
+        "BOOL",
+        "The control API for tests, under `/dev`: realms, reset, snapshots, the clock. `serve` has it on loopback or with \
+         COUNTERSIGN_DEV_TOKEN only, and never with a public issuer.",
+    )
+};
+/// Who may use it.
+pub const DEV_TOKEN: Setting = Setting {
+    secrecy: Secrecy::Secret,
+    ..Setting::new(
+        "dev-token",
+        "COUNTERSIGN_DEV_TOKEN",
+        "TOKEN",
+        "What requests to the control API must show, as `Authorization: Bearer`. Unset, whoever reaches it may use it.",
+    )
+};
 /// The form of log lines.
 pub const LOG_FORMAT: Setting = Setting {
     default: Default::Value("text"),
@@ -313,6 +336,8 @@ pub const SETTINGS: &[&Setting] = &[
     &TRUSTED_PROXY,
     &OUTBOUND_NETWORK,
     &OUTBOUND_CA,
+    &DEV_API,
+    &DEV_TOKEN,
     &CONFIG,
     &LOG_FORMAT,
     &SHUTDOWN_GRACE,

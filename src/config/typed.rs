@@ -55,6 +55,7 @@ pub(super) struct Places {
     pub(super) tls_cert: Option<Place>,
     pub(super) tls_key: Option<Place>,
     pub(super) access_token_expiration: Place,
+    pub(super) dev_api: Place,
 }
 
 struct Reading<'a> {
@@ -73,6 +74,7 @@ impl Reading<'_> {
         let (tls_key, tls_key_at) = self.one(&table::TLS_KEY, parse::path);
         let (grants, allow_grants_at) = self.many(&table::ALLOW_GRANT, parse::grant);
         let (http_redirects, allow_http_redirects_at) = self.one(&table::ALLOW_HTTP_REDIRECTS, parse::switch);
+        let (dev_api, dev_api_at) = self.one(&table::DEV_API, parse::switch);
         let (access, access_at) = self.one(&table::ACCESS_TOKEN_EXPIRATION, parse::positive_seconds);
         let places = Places {
             issuer: issuer_at,
@@ -83,6 +85,7 @@ impl Reading<'_> {
             tls_cert: tls_cert.is_some().then_some(tls_cert_at),
             tls_key: tls_key.is_some().then_some(tls_key_at),
             access_token_expiration: access_at,
+            dev_api: dev_api_at,
         };
         let tls = tls_cert.zip(tls_key).map(|(cert, key)| Tls { cert, key });
         let issuer_is_https = issuer.as_ref().map_or(tls.is_some(), super::Issuer::is_https);
@@ -117,6 +120,8 @@ impl Reading<'_> {
             trusted_proxies: self.many(&table::TRUSTED_PROXY, parse::network).0,
             outbound_networks: self.many(&table::OUTBOUND_NETWORK, parse::network).0,
             outbound_ca: self.one(&table::OUTBOUND_CA, parse::path).0,
+            dev_api: dev_api.unwrap_or_default(),
+            dev_token: self.one(&table::DEV_TOKEN, parse::secret).0,
             log_format: self.one(&table::LOG_FORMAT, parse::log_format).0.unwrap_or(LogFormat::Text),
             shutdown_grace: self.one(&table::SHUTDOWN_GRACE, parse::duration).0.unwrap_or_default(),
         };

@@ -4,7 +4,7 @@
 //! twice a second; so a change made on another node holds here within half a second, and an idle node asks nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -47,6 +47,7 @@ struct Inner {
     failed_at: AtomicU64,
     checking: Mutex<()>,
     complete: watch::Sender<bool>,
+    on_demand: AtomicBool,
 }
 
 impl Registry {
@@ -73,6 +74,7 @@ impl Registry {
             failed_at: AtomicU64::new(0),
             checking: Mutex::new(()),
             complete: watch::Sender::new(true),
+            on_demand: AtomicBool::new(false),
         })))
     }
 
@@ -132,8 +134,13 @@ impl Registry {
     }
 
     /// The signing keys, once there is one for this algorithm.
-    pub async fn key_ring_with(&self, alg: &str) -> Result<Arc<KeyRing>, Internal> {
+    pub async fn key_ring_with(&self, alg: &str, now: Timestamp) -> Result<Arc<KeyRing>, Internal> {
         let mut ring = self.key_ring().await?;
+        if !ring.has(alg) && self.0.on_demand.load(Ordering::Acquire) && ALGORITHMS.contains(&alg) {
+            self.keys().ensure(&[alg], now).await?;
+            self.expire();
+            return self.key_ring().await;
+        }
         if !ring.has(alg) {
             let mut complete = self.0.complete.subscribe();
             while !*complete.borrow_and_update() && !ring.has(alg) {
@@ -161,6 +168,16 @@ impl Registry {
                 registry.0.complete.send_replace(alg == ALGORITHMS[ALGORITHMS.len() - 1]);
             }
         });
+    }
+
+    /// Whether there is a key for every algorithm.
+    pub fn has_all_keys(&self) -> bool {
+        self.0.ring.load().is_complete()
+    }
+
+    /// Makes the keys that are missing when they are first to sign: a realm that lives for one test need not have an RSA key.
+    pub fn make_keys_on_demand(&self) {
+        self.0.on_demand.store(true, Ordering::Release);
     }
 
     /// The verbs that change keys.

@@ -29,7 +29,7 @@ use offered::Offered;
 use statement::Issuers;
 
 /// What an operator decides about registration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rules {
     /// Whether anybody may register, or only who shows a token.
     pub open: bool,

@@ -21,8 +21,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use super::Front;
 use crate::config::Tls;
-use crate::web::{Peer, Site};
+use crate::web::Peer;
 
 /// A client has so long to make its first request, to send its headers, to finish its TLS handshake, or to take what we send.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,7 +75,7 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    site: Site,
+    front: Front,
     mut stopped: watch::Receiver<bool>,
     grace: Duration,
 ) {
@@ -109,7 +110,7 @@ pub(super) async fn serve(
             refuse(stream, tls.is_some());
             continue;
         };
-        let connection = Connection { builder: Arc::clone(&builder), site: site.clone(), peer };
+        let connection = Connection { builder: Arc::clone(&builder), front: front.clone(), peer };
         let (tls, watcher) = (tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _permit = permit;
@@ -157,7 +158,7 @@ pub(super) async fn told(stopped: &mut watch::Receiver<bool>) {
 
 struct Connection {
     builder: Arc<Builder<TokioExecutor>>,
-    site: Site,
+    front: Front,
     peer: SocketAddr,
 }
 
@@ -175,14 +176,14 @@ impl Connection {
         stream: S,
         watcher: hyper_util::server::graceful::Watcher,
     ) {
-        let (site, peer) = (self.site, Peer(self.peer.ip()));
+        let (front, peer) = (self.front, Peer(self.peer.ip()));
         let first = Arc::new(Notify::new());
         let asked = Arc::clone(&first);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             asked.notify_one();
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            site.clone().answer(request).map(Ok::<_, Infallible>)
+            front.clone().answer(request).map(Ok::<_, Infallible>)
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(watcher.watch(connection.into_owned()));

@@ -1,40 +1,23 @@
-//! Everything is wired here, once: settings, store, keys, provider, documents, routes, listener.
+//! Starts and stops a server: opens its database, founds its realm, listens.
 //!
-//! An [`Instance`] holds no global state, so one process can run many, side by side: that is how tests work and how isolated
-//! issuers do. [`listen`] drives connections with limits of our own, [`demo`] is what `dev` fills an empty store with.
+//! What an issuer is made of is next door in [`crate::realm`], what developers get besides in [`crate::dev`]; [`listen`] drives
+//! connections with limits of our own. An [`Instance`] holds no global state, so one process can run many, side by side: that is
+//! how tests work.
 
-mod demo;
 mod listen;
-mod messenger;
-mod sweeper;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{self, DatabaseUrl, Issuer, Mode, Settings};
-use crate::domain::client::Client;
-use crate::domain::internal::Internal;
-use crate::domain::password;
-use crate::domain::scope::ADMIN;
-use crate::domain::secret::{MasterKey, SealingKey};
-use crate::domain::time::Timestamp;
-use crate::identity::hashing::Hashing;
-use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
-use crate::oauth::metadata_document::Hosts;
-use crate::oauth::{Provider, Rules};
-use crate::outbound::Outbound;
-use crate::registration::{self, Registration};
-use crate::resources::apply::{ApplyError, Options};
-use crate::resources::{Documents, Effect, Keeper, bundle};
-use crate::store::{Location, Store, is_passing};
+use crate::config::Settings;
+use crate::dev;
+use crate::realm::{self, Common, Contents, Demo, Realm, SlowKeys};
+use crate::store::Store;
 use crate::web;
-
-pub use demo::Demo;
 
 /// How often a step of the start is tried, and what lies between.
 const TRIES: usize = 5;
@@ -45,7 +28,7 @@ macro_rules! patiently {
     ($attempt:expr) => {{
         let mut tries = 1;
         loop {
-            match $attempt.map_err(StartError::from) {
+            match $attempt.map_err(realm::Error::from) {
                 Err(error) if tries < TRIES && error.is_passing() => {
                     tracing::warn!(%error, "the start has to wait");
                     tokio::time::sleep(PAUSE).await;
@@ -63,33 +46,12 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
-    /// The database cannot be opened, or its schema not brought up to date.
-    #[error("the database: {0}")]
-    Database(#[from] crate::store::Error),
-    /// There is no master key.
-    #[error(transparent)]
-    MasterKey(#[from] crate::config::MasterKeyError),
     /// The certificate or its key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
-    /// The file of certificate authorities cannot be used.
-    #[error("--outbound-ca: {0}")]
-    OutboundCa(String),
-    /// The keys of an issuer of software statements cannot be used.
-    #[error("--software-statement-issuer: {0}")]
-    StatementIssuer(String),
-    /// A bundle cannot be applied.
-    #[error("{0}")]
-    Bundle(String),
-    /// Anything else, such as a master key that does not open the signing keys.
-    #[error("{0}")]
-    Internal(Internal),
-}
-
-impl From<Internal> for StartError {
-    fn from(internal: Internal) -> Self {
-        Self::Internal(internal)
-    }
+    /// Its realm cannot be founded.
+    #[error(transparent)]
+    Realm(#[from] realm::Error),
 }
 
 /// A running server. Dropped, it goes on; [`Instance::stop`] ends it.
@@ -105,26 +67,17 @@ pub struct Instance {
     pub store: Store,
     /// What `dev` shows, in `dev`.
     pub demo: Option<Demo>,
+    realm: Realm,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
-    sweeping: JoinHandle<()>,
-    telling: JoinHandle<()>,
+    working: [JoinHandle<()>; 2],
 }
 
-/// The database of the settings.
-pub fn location(settings: &Settings) -> Location {
-    match &settings.database_url {
-        DatabaseUrl::SqliteMemory => Location::SqliteMemory,
-        DatabaseUrl::SqliteFile(path) => Location::SqliteFile(path.clone()),
-        DatabaseUrl::Postgres(url) => Location::Postgres(url.clone()),
-    }
-}
-
-/// The documents of a store, under the rules of the settings.
-pub fn documents(settings: &Settings, store: Store, master: &MasterKey, hashing: Hashing) -> Documents {
-    let sealing = Arc::new(SealingKey::for_documents(master));
-    let bootstrap = settings.admin_client_secret.as_ref().map(|_| settings.admin_client_id.clone());
-    Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing })
+/// What answers requests: the site of the realm, with what developers get around it where they get it.
+#[derive(Clone)]
+enum Front {
+    Plain(web::Site),
+    Dev(dev::Desks),
 }
 
 impl Instance {
@@ -134,174 +87,47 @@ impl Instance {
         let listener = listen::bind(settings.listen).map_err(|error| StartError::Listen(settings.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
         let issuer = settings.issuer_at(address.port());
-        let outbound = outbound(&settings, &issuer).map_err(StartError::OutboundCa)?;
-        let registration = registration(&settings).map_err(StartError::StatementIssuer)?;
-        let master = settings.obtain_master_key()?;
+        let grace = settings.shutdown_grace;
+        let common = Common::new(settings, &issuer)?;
 
-        let store = patiently!(Store::open(&location(&settings)).await);
+        let store = patiently!(Store::open(&realm::location(common.settings())).await);
         patiently!(store.migrate().await);
-        let hashing = Hashing::default();
-        let documents = documents(&settings, store.clone(), &master, hashing.clone());
-        let keys = Keys::new(store.clone(), &master);
-        patiently!(keys.ensure(&QUICK_ALGORITHMS, clock.now()).await);
-        let demo = patiently!(fill(&settings, &documents, &store, &issuer, clock.now()).await);
-        let own =
-            bootstrap(&settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
-        let rules = rules(&settings, &issuer);
-        let provider = Provider::new(rules, store.clone(), &master, own, hashing, outbound).await?;
-        provider.registry().complete_keys(clock.now());
-        let reach = reach(&settings, &issuer);
-        let registration = registration.map(|rules| Registration::new(provider.clone(), documents.clone(), rules));
-        let app = web::App::new(
-            provider.clone(),
-            documents,
-            registration,
-            clock.clone(),
-            reach,
-            demo.as_ref().map(|demo| demo.page.clone()),
-            &master,
-        );
+        let found =
+            || Realm::found(&common, issuer.clone(), clock.clone(), store.clone(), Contents::Own, SlowKeys::Ahead);
+        let realm = patiently!(found().await);
 
         let (stop, stopped) = watch::channel(false);
-        let serving =
-            tokio::spawn(listen::serve(listener, tls, web::Site::new(app), stopped.clone(), settings.shutdown_grace));
-        let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped.clone()));
-        let telling = tokio::spawn(messenger::run(provider, store.clone(), clock.clone(), stopped));
-        Ok(Self { address, issuer: issuer.as_str().to_owned(), clock, store, demo, stop, serving, sweeping, telling })
+        let front = match common.settings().dev_api {
+            true => Front::Dev(dev::Desks::open(common, realm.clone(), stopped.clone()).await?),
+            false => Front::Plain(web::Site::new(realm.app.clone())),
+        };
+        let serving = tokio::spawn(listen::serve(listener, tls, front, stopped.clone(), grace));
+        let working = realm.work(&stopped);
+        let (issuer, demo) = (issuer.as_str().to_owned(), realm.demo.clone());
+        Ok(Self { address, issuer, clock, store, demo, realm, stop, serving, working })
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
     pub async fn sweep(&self) -> crate::store::Result<u64> {
-        sweeper::once(&self.store, &self.clock).await
+        self.realm.sweep().await
     }
 
     /// Takes no new connections, lets requests in flight finish within the grace, and closes the database.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.serving.await;
-        let _ = self.sweeping.await;
-        let _ = self.telling.await;
+        for work in self.working {
+            let _ = work.await;
+        }
         self.store.close().await;
     }
 }
 
-impl StartError {
-    fn is_passing(&self) -> bool {
+impl Front {
+    async fn answer(self, request: axum::extract::Request) -> axum::response::Response {
         match self {
-            Self::Database(error) => is_passing(error),
-            Self::Internal(Internal::Failed(error)) => error.downcast_ref().is_some_and(is_passing),
-            _ => false,
+            Self::Plain(site) => site.answer(request).await,
+            Self::Dev(desks) => desks.answer(request).await,
         }
-    }
-}
-
-/// The demo resources of `dev`, and the bundles of the settings.
-async fn fill(
-    settings: &Settings,
-    documents: &Documents,
-    store: &Store,
-    issuer: &Issuer,
-    now: Timestamp,
-) -> Result<Option<Demo>, StartError> {
-    let demo = match settings.mode {
-        Mode::Dev => Some(demo::prepare(settings, documents, store, issuer, now).await?),
-        Mode::Serve => None,
-    };
-    if !settings.bundles.is_empty() {
-        apply_bundles(documents, &settings.bundles, now).await?;
-    }
-    Ok(demo)
-}
-
-/// Applies the bundles of the settings: everything that is wrong with them stops the start, and nothing is half applied.
-async fn apply_bundles(
-    documents: &Documents,
-    bundles: &[std::path::PathBuf],
-    now: Timestamp,
-) -> Result<(), StartError> {
-    let items = bundle::read(bundles, &|name| std::env::var(name).ok())
-        .map_err(|problems| StartError::Bundle(problems.join("\n")))?;
-    let differences = documents.apply(&items, Options::default(), now).await.map_err(|error| match error {
-        ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
-        ApplyError::Internal(internal) => StartError::Internal(internal),
-    })?;
-    for difference in &differences {
-        for warning in &difference.warnings {
-            tracing::warn!("{}/{}: {warning}", difference.kind, difference.id);
-        }
-    }
-    let changed = differences.iter().filter(|difference| difference.effect != Effect::Unchanged).count();
-    tracing::info!(resources = differences.len(), changed, "bundles are applied");
-    Ok(())
-}
-
-/// The way to other servers, under the rules of the settings.
-pub fn outbound(settings: &Settings, issuer: &Issuer) -> Result<Outbound, String> {
-    Outbound::new(settings.outbound_networks.clone(), !issuer.is_https(), settings.outbound_ca.as_deref())
-}
-
-/// The rules of registration, unless it is closed.
-pub fn registration(settings: &Settings) -> Result<Option<registration::Rules>, String> {
-    let mut statements = registration::statement::Issuers::default();
-    for (issuer, file) in &settings.software_statement_issuers {
-        let said = |error: String| format!("{}: {error}", file.display());
-        let jwks = std::fs::read_to_string(file).map_err(|error| said(error.to_string()))?;
-        statements.add(issuer, &jwks).map_err(said)?;
-    }
-    let open = match settings.registration {
-        config::Registration::Closed => return Ok(None),
-        config::Registration::Token => false,
-        config::Registration::Open => true,
-    };
-    Ok(Some(registration::Rules {
-        open,
-        per_hour: settings.registration_rate,
-        unused_expiration: settings.registration_unused_expiration.into(),
-        statements,
-    }))
-}
-
-/// The hosts whose metadata documents are clients; `none` beside others means those others.
-fn metadata_documents(hosts: &[String]) -> Hosts {
-    match hosts.iter().any(|host| host == "any") {
-        true => Hosts::Any,
-        false => Hosts::Only(hosts.iter().filter(|host| *host != "none").cloned().collect()),
-    }
-}
-
-fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
-    Rules {
-        issuer: issuer.as_str().to_owned(),
-        access_token_expiration: settings.access_token_expiration.into(),
-        max_refresh_token_expiration: settings.max_refresh_token_expiration.map(Into::into),
-        refresh_grace: settings.refresh_grace.into(),
-        password_grant: settings.allow_grants.password,
-        implicit_grant: settings.allow_grants.implicit,
-        registration: settings.registration != config::Registration::Closed,
-        metadata_documents: metadata_documents(&settings.metadata_documents),
-    }
-}
-
-/// The administrator's client that settings name. It is not a document: it goes with its setting.
-fn bootstrap(settings: &Settings) -> Option<Client> {
-    let secret = settings.admin_client_secret.as_ref()?;
-    let body =
-        serde_json::json!({ "grant_types": ["basic", "client_credentials"], "scope": [ADMIN], "introspect": "any" });
-    // A setting is read once and kept in memory only, so that its fast form is never at rest.
-    Client::from_document(&settings.admin_client_id, 0, true, Some(password::fast_form(secret)), body).ok()
-}
-
-fn reach(settings: &Settings, issuer: &Issuer) -> web::Reach {
-    let mut hosts = vec![issuer.authority().to_ascii_lowercase(), issuer.host().to_ascii_lowercase()];
-    hosts.extend(settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()));
-    if issuer.is_loopback() {
-        hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
-    }
-    web::Reach {
-        base_path: issuer.path().to_owned(),
-        https: issuer.is_https(),
-        hosts,
-        any_local_host: settings.mode == Mode::Dev,
-        trusted_proxies: settings.trusted_proxies.clone(),
     }
 }

@@ -4,7 +4,7 @@
 //! that must differ stand side by side in the verb that needs them. Verbs are the domain's (`redeem_code`, `rotate`), a file per
 //! subject: [`documents`] for what administrators PUT, [`sessions`], [`rotation`], [`codes`] and [`redemption`] for what is issued,
 //! [`users`] for sign-in, [`logouts`], [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], and [`sweep`] for what
-//! has expired. The verbs of every request wait in queues whose batches share a statement and a commit (`coalesce`). What a value
+//! has expired; [`snapshot`] has all of it at once. The verbs of every request wait in queues whose batches share a statement and a commit (`coalesce`). What a value
 //! means is decided next door, in [`crate::domain`] and the rooms that call these verbs.
 
 use std::path::PathBuf;
@@ -71,6 +71,7 @@ pub mod registrations;
 pub mod rotation;
 pub mod session_search;
 pub mod sessions;
+pub mod snapshot;
 mod sqlite;
 pub mod sweep;
 pub mod throttle;

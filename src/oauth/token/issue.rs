@@ -193,7 +193,8 @@ impl Provider {
         claims: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<String, Internal> {
-        let key = self.registry.key_ring_with(alg).await?.signing(alg, now).ok_or_else(|| NoKey(alg.to_owned()))?;
+        let key =
+            self.registry.key_ring_with(alg, now).await?.signing(alg, now).ok_or_else(|| NoKey(alg.to_owned()))?;
         key.sign(typ, claims).await
     }
 }

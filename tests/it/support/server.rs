@@ -39,6 +39,7 @@ impl Server {
         let mut schema = None;
         let mut settings = Settings::dev_defaults();
         settings.mode = Mode::Serve;
+        settings.dev_api = false;
         settings.listen = "127.0.0.1:0".parse().unwrap();
         settings.issuer = None;
         settings.admin_client_secret = Some(Secret::new("secret"));
@@ -60,6 +61,19 @@ impl Server {
             .unwrap_or_else(|error| panic!("the server does not start: {error}"));
         let http = client(instance.address);
         Self { instance, settings, http, schema, file: None }
+    }
+
+    /// As `countersign dev` has it, with the control API.
+    pub(crate) async fn dev(database: Database) -> Self {
+        Self::start_with(database, |settings| (settings.mode, settings.dev_api) = (Mode::Dev, true)).await
+    }
+
+    /// A call of the control API: status and answer.
+    pub(crate) async fn control(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let request = self.http.request(method.parse().unwrap(), self.url(path));
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let (status, answer) = read(request.send().await.unwrap()).await;
+        (status.as_u16(), answer)
     }
 
     /// Another node on the same database, with the same keys and the same issuer.

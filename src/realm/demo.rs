@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::StartError;
+use super::Error;
 use crate::config::{Issuer, Settings};
 use crate::domain::client::Client;
 use crate::domain::password::fast_form;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::resources::Documents;
-use crate::resources::apply::{ApplyError, Options};
+use crate::resources::apply::Options;
 use crate::resources::bundle::{self, Item};
 use crate::resources::kind::DocumentKind;
 use crate::store::Store;
@@ -31,28 +31,26 @@ pub struct Demo {
 
 /// Fills an empty database with the demo resources. One that holds others is left alone, and so is one that holds the demo: a
 /// password that was changed since must not become the well-known one again.
-pub(super) async fn prepare(
-    settings: &Settings,
-    documents: &Documents,
-    store: &Store,
-    issuer: &Issuer,
-    now: Timestamp,
-) -> Result<Demo, StartError> {
-    let mut items = Vec::new();
-    let mut problems = Vec::new();
-    bundle::parse("demo.yaml", BUNDLE, false, &|_| None, &mut items, &mut problems);
-    let mut tx = store.begin().await?;
-    let empty = !tx.has_documents().await?;
-    drop(tx);
+pub(super) async fn prepare(documents: &Documents, now: Timestamp) -> Result<(), Error> {
+    let empty = !documents.store().begin().await?.has_documents().await?;
     if empty {
-        let items: Vec<Item> = items.iter().map(hashed).collect();
-        documents.apply(&items, Options::default(), now).await.map_err(|error| match error {
-            ApplyError::Invalid(lines) => StartError::Bundle(lines.join("\n")),
-            ApplyError::Internal(internal) => StartError::Internal(internal),
-        })?;
+        let items: Vec<Item> = items().iter().map(hashed).collect();
+        documents.apply(&items, Options::default(), now).await?;
     }
-    let shown = if empty || is_demo(documents, &items).await { &items[..] } else { &[] };
-    Ok(Demo { page: page(settings, store, issuer, shown) })
+    Ok(())
+}
+
+/// What is shown of a database: the demo where it holds that.
+pub(super) async fn shown(settings: &Settings, documents: &Documents, issuer: &Issuer) -> Demo {
+    let items = items();
+    let shown = if is_demo(documents, &items).await { &items[..] } else { &[] };
+    Demo { page: page(settings, documents.store(), issuer, shown) }
+}
+
+fn items() -> Vec<Item> {
+    let (mut items, mut problems) = (Vec::new(), Vec::new());
+    bundle::parse("demo.yaml", BUNDLE, false, &|_| None, &mut items, &mut problems);
+    items
 }
 
 /// The item with the stored forms of its secrets, none of which is one.
@@ -67,7 +65,7 @@ fn hashed(item: &Item) -> Item {
     item
 }
 
-/// Whether the database holds the demo already, from an earlier start of `dev`.
+/// Whether the database holds the demo, from this start of `dev` or an earlier one.
 async fn is_demo(documents: &Documents, items: &[Item]) -> bool {
     for item in items {
         if documents.read(item.kind, &item.id).await.is_err() {

@@ -24,7 +24,8 @@ pub(super) async fn run(store: Store, clock: Clock, mut stopped: watch::Receiver
     let mut pause = EVERY;
     loop {
         tokio::select! {
-            () = super::listen::told(&mut stopped) => return,
+            () = super::told(&mut stopped) => return,
+            () = clock.moved() => {}
             () = tokio::time::sleep(pause) => {}
         }
         pause = match once(&store, &clock).await {

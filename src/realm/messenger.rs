@@ -15,8 +15,9 @@ const EVERY: Duration = Duration::from_secs(5);
 pub(super) async fn run(provider: Provider, store: Store, clock: Clock, mut stopped: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            () = super::listen::told(&mut stopped) => return,
+            () = super::told(&mut stopped) => return,
             () = store.until_logouts_are_due() => {}
+            () = clock.moved() => {}
             () = tokio::time::sleep(EVERY) => {}
         }
         loop {

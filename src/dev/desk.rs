@@ -1,0 +1,212 @@
+//! A realm with what the control API knows of it: its site, the state it began with, and the snapshots taken since.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use crate::clock::{Clock, monotonic_millis};
+use crate::domain::time::Timestamp;
+use crate::realm::{Common, Error, Realm};
+use crate::store::keys::SigningKey;
+use crate::store::snapshot::Snapshot;
+use crate::web::Site;
+
+/// How many snapshots a realm keeps, and how many bytes they may have together.
+const SNAPSHOTS: usize = 64;
+const BYTES: usize = 256 * 1_024 * 1_024;
+
+/// How long a realm stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// As long as the process.
+    Always,
+    /// Until nobody has used it for so long.
+    WhileUsed(Duration),
+}
+
+/// A realm and what is done to it. See the module.
+pub(super) struct Desk {
+    common: Common,
+    current: ArcSwap<Current>,
+    founding: Kept,
+    snapshots: Mutex<BTreeMap<String, Kept>>,
+    /// The keys that were made after the realm was founded, in the background.
+    late_keys: OnceLock<Vec<SigningKey>>,
+    /// Held by whoever puts a state back.
+    changing: tokio::sync::Mutex<()>,
+    stay: Stay,
+    used_at: AtomicU64,
+    stop: watch::Sender<bool>,
+}
+
+struct Current {
+    realm: Realm,
+    site: Site,
+}
+
+/// A state to come back to: what the store held, and what the clock showed.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    snapshot: Snapshot,
+    taken_at: Timestamp,
+    ahead: i64,
+    frozen: bool,
+}
+
+/// Why a snapshot is not kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotKept {
+    #[error("{SNAPSHOTS} snapshots are kept already; delete one first")]
+    TooMany,
+    #[error("the snapshots would take more than {} MiB; delete one first", BYTES / 1_048_576)]
+    TooLarge,
+    #[error(transparent)]
+    Database(#[from] crate::store::Error),
+}
+
+impl Kept {
+    async fn take(realm: &Realm) -> crate::store::Result<Self> {
+        let snapshot = realm.store.snapshot().await?;
+        let clock = &realm.clock;
+        Ok(Self { snapshot, taken_at: clock.now(), ahead: clock.ahead(), frozen: clock.is_frozen() })
+    }
+
+    /// How large it is, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.snapshot.size()
+    }
+
+    /// What the clock showed.
+    pub(super) const fn taken_at(&self) -> Timestamp {
+        self.taken_at
+    }
+
+    fn turn_back(&self, clock: &Clock) {
+        clock.reset();
+        if self.frozen {
+            clock.freeze();
+            clock.set(self.taken_at);
+        } else {
+            clock.advance(self.ahead);
+        }
+    }
+}
+
+impl Desk {
+    /// Around a realm as it was founded.
+    pub(super) async fn open(common: Common, realm: Realm, stay: Stay) -> Result<Self, Error> {
+        let founding = Kept::take(&realm).await?;
+        let site = Site::new(realm.app.clone());
+        Ok(Self {
+            common,
+            current: ArcSwap::from_pointee(Current { realm, site }),
+            founding,
+            snapshots: Mutex::default(),
+            late_keys: OnceLock::new(),
+            changing: tokio::sync::Mutex::default(),
+            stay,
+            used_at: AtomicU64::new(monotonic_millis()),
+            stop: watch::Sender::new(false),
+        })
+    }
+
+    /// Works for the realm in the background until it ends.
+    pub(super) fn work(&self) {
+        self.realm().work(&self.stop.subscribe());
+    }
+
+    /// The realm as it is now.
+    pub(super) fn realm(&self) -> Realm {
+        self.current.load().realm.clone()
+    }
+
+    /// What answers for it now.
+    pub(super) fn site(&self) -> Site {
+        self.current.load().site.clone()
+    }
+
+    /// The path of its issuer.
+    pub(super) fn path(&self) -> String {
+        self.current.load().realm.issuer.path().to_owned()
+    }
+
+    /// The settings of the process and what goes with them.
+    pub(super) const fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// Notes that somebody uses it.
+    pub(super) fn touch(&self) {
+        self.used_at.store(monotonic_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether it has gone unused for longer than it stays.
+    pub(super) fn is_idle(&self) -> bool {
+        let unused = Duration::from_millis(monotonic_millis().saturating_sub(self.used_at.load(Ordering::Relaxed)));
+        matches!(self.stay, Stay::WhileUsed(limit) if unused > limit)
+    }
+
+    /// Ends its background work and closes its store.
+    pub(super) async fn end(&self) {
+        self.stop.send_replace(true);
+        self.realm().store.close().await;
+    }
+
+    /// Keeps the present state under a name; what was kept under it goes.
+    pub(super) async fn keep(&self, name: &str) -> Result<Kept, NotKept> {
+        let kept = Kept::take(&self.realm()).await?;
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = || snapshots.iter().filter(|(other, _)| *other != name);
+        if others().count() >= SNAPSHOTS {
+            return Err(NotKept::TooMany);
+        }
+        if others().map(|(_, other)| other.size()).sum::<usize>() + kept.size() > BYTES {
+            return Err(NotKept::TooLarge);
+        }
+        snapshots.insert(name.to_owned(), kept.clone());
+        Ok(kept)
+    }
+
+    /// What is kept, by name.
+    pub(super) fn kept(&self) -> BTreeMap<String, Kept> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps it no longer; `false` where there is none of this name.
+    pub(super) fn forget(&self, name: &str) -> bool {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).remove(name).is_some()
+    }
+
+    /// Goes back to how the realm was founded.
+    pub(super) async fn reset(&self) -> Result<(), Error> {
+        self.put_back(&self.founding).await
+    }
+
+    /// Goes back to this state. Nothing that the process remembers of the realm outlives it.
+    pub(super) async fn put_back(&self, kept: &Kept) -> Result<(), Error> {
+        let _one = self.changing.lock().await;
+        let realm = self.realm();
+        if self.late_keys.get().is_none() && realm.provider.registry().has_all_keys() {
+            let _ = self.late_keys.set(realm.store.signing_keys().await?);
+        }
+        realm.store.restore(&kept.snapshot).await?;
+        kept.turn_back(&realm.clock);
+        if let Some(keys) = self.late_keys.get() {
+            // Whoever holds the key set of the start still trusts what is signed.
+            let mut tx = realm.store.begin().await?;
+            let present = tx.signing_keys().await?;
+            for key in keys.iter().filter(|key| !present.iter().any(|other| other.alg == key.alg)) {
+                tx.insert_signing_key(key).await?;
+            }
+            tx.commit().await?;
+        }
+        let realm = realm.anew(&self.common).await?;
+        let site = Site::new(realm.app.clone());
+        self.current.store(Arc::new(Current { realm, site }));
+        Ok(())
+    }
+}

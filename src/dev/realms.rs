@@ -1,0 +1,207 @@
+//! `/dev/realms`: isolated issuers in this process, for a test each.
+//!
+//! A realm has its own path, keys, clients, users, clock and store (SQLite in memory, whatever the server's own is). A new one begins
+//! with an image of an empty database, or of one that holds what the server itself began with, so that it takes no time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::extract::{Path, RawQuery};
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::Desks;
+use super::control::Wrong;
+use super::desk::{Desk, Stay};
+use super::input::{Text, seconds};
+use crate::clock::Clock;
+use crate::realm::{self, Common, Contents, Error, Realm, SlowKeys};
+use crate::resources::bundle;
+use crate::store::snapshot::Snapshot;
+use crate::store::{Location, Store};
+
+/// Where realms are, below the path of the server's own issuer.
+const PREFIX: &str = "/realms/";
+/// So many at once.
+const MOST: usize = 4_096;
+/// How long a realm stays that nobody uses, where nobody says.
+const IDLE: i64 = 1_800;
+const LONGEST_IDLE: i64 = 7 * 86_400;
+
+/// All realms but the server's own.
+#[derive(Default)]
+pub(super) struct Realms {
+    desks: RwLock<HashMap<String, Arc<Desk>>>,
+    empty: OnceCell<Snapshot>,
+    own: OnceCell<Snapshot>,
+}
+
+impl Realms {
+    /// The realm that a path leads to: below `base`, the path of the server's own, or in the place of RFC 8414 §3.1.
+    pub(super) fn of_path(&self, base: String, path: &str) -> Option<Arc<Desk>> {
+        let below = path.strip_prefix("/.well-known/oauth-authorization-server").unwrap_or(path);
+        let name = below.strip_prefix(&*base)?.strip_prefix(PREFIX)?.split('/').next()?;
+        self.desks.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Ends those that nobody uses.
+    pub(super) async fn end_idle(&self) {
+        self.end_where(|desk| desk.is_idle()).await;
+    }
+
+    /// Ends all.
+    pub(super) async fn end_all(&self) {
+        self.end_where(|_| true).await;
+    }
+
+    async fn end_where(&self, ends: impl Fn(&Desk) -> bool) {
+        let mut ended = Vec::new();
+        self.desks.write().unwrap_or_else(PoisonError::into_inner).retain(|_, desk| {
+            let stays = !ends(desk);
+            if !stays {
+                ended.push(Arc::clone(desk));
+            }
+            stays
+        });
+        for desk in ended {
+            desk.end().await;
+        }
+    }
+
+    /// An empty database.
+    async fn empty(&self) -> Result<&Snapshot, Error> {
+        let make = async || {
+            let store = Store::open(&Location::SqliteMemory).await?;
+            store.migrate().await?;
+            let image = store.snapshot().await?;
+            store.close().await;
+            Ok::<_, Error>(image)
+        };
+        self.empty.get_or_try_init(make).await
+    }
+
+    /// One that holds the resources that the server began with, and no keys.
+    async fn own(&self, common: &Common) -> Result<&Snapshot, Error> {
+        let make = async || {
+            let store = Store::in_memory(self.empty().await?).await?;
+            let settings = common.settings();
+            let (documents, issuer) = (common.documents(store.clone()), settings.issuer_at(settings.listen.port()));
+            realm::fill(settings, &documents, &issuer, Contents::Own, Clock::default().now()).await?;
+            let image = store.snapshot().await?;
+            store.close().await;
+            Ok(image)
+        };
+        self.own.get_or_try_init(make).await
+    }
+
+    fn take_name(&self, name: &str, desk: &Arc<Desk>) -> Result<(), Wrong> {
+        let mut desks = self.desks.write().unwrap_or_else(PoisonError::into_inner);
+        if desks.contains_key(name) {
+            return Err(Wrong::new(StatusCode::CONFLICT, format!("there is a realm {name} already; DELETE it first")));
+        }
+        if desks.len() >= MOST {
+            return Err(Wrong::new(
+                StatusCode::CONFLICT,
+                format!("there are {MOST} realms already; DELETE some first"),
+            ));
+        }
+        desks.insert(name.to_owned(), Arc::clone(desk));
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Result<Arc<Desk>, Wrong> {
+        let found = self.desks.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        found.ok_or_else(|| Wrong::absent(format!("there is no realm {name}; one that nobody uses goes by itself")))
+    }
+}
+
+/// `POST /dev/realms?name=…&idle=…`, with a bundle (YAML or JSON) in the body or nothing.
+pub(super) async fn found(
+    Extension(desks): Extension<Desks>,
+    RawQuery(query): RawQuery,
+    body: Text,
+) -> Result<Response, Wrong> {
+    let (name, stay) = asked(&query.unwrap_or_default())?;
+    let inner = &*desks.0;
+    let issuer = inner.main.realm().issuer.join(&format!("{PREFIX}{name}"));
+    let (mut items, mut problems) = (Vec::new(), Vec::new());
+    if !body.text.trim().is_empty() {
+        bundle::parse("bundle", &body.text, body.json, &|_| None, &mut items, &mut problems);
+    }
+    if !problems.is_empty() {
+        return Err(Error::Bundle(problems).into());
+    }
+    let (image, contents) = match items.is_empty() {
+        true => (inner.realms.own(&inner.common).await?, Contents::Stored),
+        false => (inner.realms.empty().await?, Contents::Items(&items)),
+    };
+    let store = Store::in_memory(image).await?;
+    let realm = Realm::found(&inner.common, issuer, Clock::default(), store, contents, SlowKeys::OnDemand).await?;
+    let desk = Arc::new(Desk::open(inner.common.clone(), realm, stay).await?);
+    if let Err(wrong) = inner.realms.take_name(&name, &desk) {
+        desk.end().await;
+        return Err(wrong);
+    }
+    desk.work();
+    let shown = shown(&name, &desk);
+    let location = [(LOCATION, format!("{}/dev/realms/{name}", desks.0.main.realm().issuer))];
+    Ok((StatusCode::CREATED, location, Json(shown)).into_response())
+}
+
+/// `GET /dev/realms`
+pub(super) async fn list(Extension(desks): Extension<Desks>) -> Json<Value> {
+    let desks = desks.0.realms.desks.read().unwrap_or_else(PoisonError::into_inner);
+    let mut all: Vec<_> = desks.iter().collect();
+    all.sort_by_key(|(name, _)| *name);
+    Json(all.into_iter().map(|(name, desk)| shown(name, desk)).collect())
+}
+
+/// `GET /dev/realms/{name}`
+pub(super) async fn show(Extension(desks): Extension<Desks>, Path(name): Path<String>) -> Result<Json<Value>, Wrong> {
+    Ok(Json(shown(&name, &*desks.0.realms.find(&name)?)))
+}
+
+/// `DELETE /dev/realms/{name}`
+pub(super) async fn end(Extension(desks): Extension<Desks>, Path(name): Path<String>) -> Result<StatusCode, Wrong> {
+    let desk = desks.0.realms.find(&name)?;
+    desks.0.realms.desks.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
+    desk.end().await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn asked(query: &str) -> Result<(String, Stay), Wrong> {
+    let (mut name, mut idle) = (None, None);
+    for (parameter, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*parameter {
+            "name" => name = Some(value.into_owned()),
+            "idle" => idle = Some(value.into_owned()),
+            unknown => return Err(Wrong::request(format!("unknown parameter {unknown}; there are name and idle"))),
+        }
+    }
+    let name = name.unwrap_or_else(|| Uuid::new_v4().simple().to_string()[..12].to_owned());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) || name.starts_with('.') {
+        return Err(Wrong::request(
+            "a realm's name has up to 64 letters, digits, '-', '_' and '.', and no '.' in front",
+        ));
+    }
+    let idle = idle.map_or(Some(IDLE), |idle| seconds(&idle)).filter(|idle| (1..=LONGEST_IDLE).contains(idle));
+    let idle = idle.ok_or_else(|| Wrong::request("idle is a duration up to 7 days, such as 600 or 10m"))?;
+    Ok((name, Stay::WhileUsed(Duration::from_secs(idle.unsigned_abs()))))
+}
+
+fn shown(name: &str, desk: &Desk) -> Value {
+    let issuer = desk.realm().issuer;
+    json!({
+        "name": name,
+        "issuer": issuer.as_str(),
+        "discovery": format!("{issuer}/.well-known/openid-configuration"),
+        "control": format!("{issuer}/dev"),
+    })
+}

@@ -1,0 +1,354 @@
+//! One issuer, wired together: its store and clock, keys, documents, provider, and the site that answers for it.
+//!
+//! A [`Realm`] holds no global state, so a process can have many, which share what [`Common`] holds. [`demo`] is what `dev` fills
+//! an empty store with; [`sweeper`] and [`messenger`] work for a realm in the background. [`crate::server`] is next door and
+//! listens.
+
+pub mod demo;
+mod messenger;
+mod sweeper;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use self::demo::Demo;
+use crate::clock::Clock;
+use crate::config::{self, DatabaseUrl, Issuer, Mode, Settings};
+use crate::domain::client::Client;
+use crate::domain::internal::Internal;
+use crate::domain::password;
+use crate::domain::scope::ADMIN;
+use crate::domain::secret::{MasterKey, SealingKey};
+use crate::domain::time::Timestamp;
+use crate::identity::hashing::Hashing;
+use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
+use crate::oauth::metadata_document::Hosts;
+use crate::oauth::{Provider, Rules};
+use crate::outbound::Outbound;
+use crate::registration::{self, Registration};
+use crate::resources::apply::{ApplyError, Options};
+use crate::resources::bundle::Item;
+use crate::resources::{Documents, Effect, Keeper, bundle};
+use crate::store::{Location, Store, is_passing};
+use crate::web;
+
+/// Why a realm cannot be founded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be used.
+    #[error("the database: {0}")]
+    Database(#[from] crate::store::Error),
+    /// There is no master key.
+    #[error(transparent)]
+    MasterKey(#[from] crate::config::MasterKeyError),
+    /// The file of certificate authorities cannot be used.
+    #[error("--outbound-ca: {0}")]
+    OutboundCa(String),
+    /// The keys of an issuer of software statements cannot be used.
+    #[error("--software-statement-issuer: {0}")]
+    StatementIssuer(String),
+    /// A bundle cannot be applied: a line for each of its faults.
+    #[error("{}", .0.join("\n"))]
+    Bundle(Vec<String>),
+    /// Anything else, such as a master key that does not open the signing keys.
+    #[error("{0}")]
+    Internal(Internal),
+}
+
+impl Error {
+    /// Whether another try may succeed in a moment.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Database(error) => is_passing(error),
+            Self::Internal(Internal::Failed(error)) => error.downcast_ref().is_some_and(is_passing),
+            _ => false,
+        }
+    }
+}
+
+impl From<Internal> for Error {
+    fn from(internal: Internal) -> Self {
+        Self::Internal(internal)
+    }
+}
+
+impl From<ApplyError> for Error {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Invalid(lines) => Self::Bundle(lines),
+            ApplyError::Internal(internal) => Self::Internal(internal),
+        }
+    }
+}
+
+/// What the realms of a process share. Clones share it too.
+#[derive(Clone, Debug)]
+pub struct Common {
+    settings: Arc<Settings>,
+    master: MasterKey,
+    hashing: Hashing,
+    outbound: Outbound,
+    registration: Option<registration::Rules>,
+}
+
+impl Common {
+    /// Reads the files that the settings name.
+    pub fn new(settings: Settings, issuer: &Issuer) -> Result<Self, Error> {
+        let outbound = outbound(&settings, issuer).map_err(Error::OutboundCa)?;
+        let registration = registration(&settings).map_err(Error::StatementIssuer)?;
+        let master = settings.obtain_master_key()?;
+        Ok(Self { settings: Arc::new(settings), master, hashing: Hashing::default(), outbound, registration })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The documents of a store, under the rules of the settings.
+    pub fn documents(&self, store: Store) -> Documents {
+        documents(&self.settings, store, &self.master, self.hashing.clone())
+    }
+}
+
+/// When the keys are made that are slow to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowKeys {
+    /// In the background, at once.
+    Ahead,
+    /// When they are first to sign.
+    OnDemand,
+}
+
+/// What a new realm holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Contents<'a> {
+    /// The demo, in `dev`, and the bundles of the settings.
+    Own,
+    /// These resources.
+    Items(&'a [Item]),
+    /// What is in its store already.
+    Stored,
+}
+
+/// An issuer that is ready to answer. Clones are the same realm.
+#[derive(Clone)]
+pub struct Realm {
+    /// The issuer identifier.
+    pub issuer: Issuer,
+    /// Its clock.
+    pub clock: Clock,
+    /// Its store.
+    pub store: Store,
+    /// The protocol.
+    pub provider: Provider,
+    /// What administrators PUT.
+    pub documents: Documents,
+    /// Everything a handler needs.
+    pub app: web::App,
+    /// What `dev` shows, in `dev`.
+    pub demo: Option<Demo>,
+    slow_keys: SlowKeys,
+}
+
+impl std::fmt::Debug for Realm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Realm").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+impl Realm {
+    /// Makes the keys that an open, migrated store lacks, puts the contents in, and wires all together.
+    pub async fn found(
+        common: &Common,
+        issuer: Issuer,
+        clock: Clock,
+        store: Store,
+        contents: Contents<'_>,
+        slow_keys: SlowKeys,
+    ) -> Result<Self, Error> {
+        let settings = common.settings();
+        let documents = common.documents(store.clone());
+        Keys::new(store.clone(), &common.master).ensure(&QUICK_ALGORITHMS, clock.now()).await?;
+        let demo = fill(settings, &documents, &issuer, contents, clock.now()).await?;
+        let own =
+            bootstrap(settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
+        let provider = Provider::new(
+            rules(settings, &issuer),
+            store.clone(),
+            &common.master,
+            own,
+            common.hashing.clone(),
+            common.outbound.clone(),
+        )
+        .await?;
+        match slow_keys {
+            SlowKeys::Ahead => provider.registry().complete_keys(clock.now()),
+            SlowKeys::OnDemand => provider.registry().make_keys_on_demand(),
+        }
+        let registration =
+            common.registration.clone().map(|rules| Registration::new(provider.clone(), documents.clone(), rules));
+        let app = web::App::new(
+            provider.clone(),
+            documents.clone(),
+            registration,
+            clock.clone(),
+            reach(settings, &issuer),
+            demo.as_ref().map(|demo| demo.page.clone()),
+            &common.master,
+        );
+        Ok(Self { issuer, clock, store, provider, documents, app, demo, slow_keys })
+    }
+
+    /// The same realm without anything that this process remembers of it: its store holds something else now.
+    pub async fn anew(&self, common: &Common) -> Result<Self, Error> {
+        let (issuer, clock, store) = (self.issuer.clone(), self.clock.clone(), self.store.clone());
+        Self::found(common, issuer, clock, store, Contents::Stored, self.slow_keys).await
+    }
+
+    /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
+    pub async fn sweep(&self) -> crate::store::Result<u64> {
+        sweeper::once(&self.store, &self.clock).await
+    }
+
+    /// Works in the background until told to stop.
+    pub fn work(&self, stopped: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let telling = messenger::run(self.provider.clone(), store.clone(), clock.clone(), stopped.clone());
+        [tokio::spawn(sweeper::run(store, clock, stopped.clone())), tokio::spawn(telling)]
+    }
+}
+
+/// Waits to be told to stop.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// The database of the settings.
+pub fn location(settings: &Settings) -> Location {
+    match &settings.database_url {
+        DatabaseUrl::SqliteMemory => Location::SqliteMemory,
+        DatabaseUrl::SqliteFile(path) => Location::SqliteFile(path.clone()),
+        DatabaseUrl::Postgres(url) => Location::Postgres(url.clone()),
+    }
+}
+
+/// The documents of a store, under the rules of the settings.
+pub fn documents(settings: &Settings, store: Store, master: &MasterKey, hashing: Hashing) -> Documents {
+    let sealing = Arc::new(SealingKey::for_documents(master));
+    let bootstrap = settings.admin_client_secret.as_ref().map(|_| settings.admin_client_id.clone());
+    Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing })
+}
+
+/// Puts contents into a store; answers what `dev` shows of them, in `dev`.
+pub async fn fill(
+    settings: &Settings,
+    documents: &Documents,
+    issuer: &Issuer,
+    contents: Contents<'_>,
+    now: Timestamp,
+) -> Result<Option<Demo>, Error> {
+    match contents {
+        Contents::Own => {
+            if settings.mode == Mode::Dev {
+                demo::prepare(documents, now).await?;
+            }
+            if !settings.bundles.is_empty() {
+                let items = bundle::read(&settings.bundles, &|name| std::env::var(name).ok()).map_err(Error::Bundle)?;
+                apply(documents, &items, now).await?;
+            }
+        }
+        Contents::Items(items) => apply(documents, items, now).await?,
+        Contents::Stored => {}
+    }
+    match settings.mode {
+        Mode::Dev => Ok(Some(demo::shown(settings, documents, issuer).await)),
+        Mode::Serve => Ok(None),
+    }
+}
+
+/// Applies resources: everything that is wrong with them is an error, and nothing is half applied.
+async fn apply(documents: &Documents, items: &[Item], now: Timestamp) -> Result<(), Error> {
+    let differences = documents.apply(items, Options::default(), now).await?;
+    for difference in &differences {
+        for warning in &difference.warnings {
+            tracing::warn!("{}/{}: {warning}", difference.kind, difference.id);
+        }
+    }
+    let changed = differences.iter().filter(|difference| difference.effect != Effect::Unchanged).count();
+    tracing::info!(resources = differences.len(), changed, "bundles are applied");
+    Ok(())
+}
+
+/// The way to other servers, under the rules of the settings.
+pub fn outbound(settings: &Settings, issuer: &Issuer) -> Result<Outbound, String> {
+    Outbound::new(settings.outbound_networks.clone(), !issuer.is_https(), settings.outbound_ca.as_deref())
+}
+
+/// The rules of registration, unless it is closed.
+pub fn registration(settings: &Settings) -> Result<Option<registration::Rules>, String> {
+    let mut statements = registration::statement::Issuers::default();
+    for (issuer, file) in &settings.software_statement_issuers {
+        let said = |error: String| format!("{}: {error}", file.display());
+        let jwks = std::fs::read_to_string(file).map_err(|error| said(error.to_string()))?;
+        statements.add(issuer, &jwks).map_err(said)?;
+    }
+    let open = match settings.registration {
+        config::Registration::Closed => return Ok(None),
+        config::Registration::Token => false,
+        config::Registration::Open => true,
+    };
+    Ok(Some(registration::Rules {
+        open,
+        per_hour: settings.registration_rate,
+        unused_expiration: settings.registration_unused_expiration.into(),
+        statements,
+    }))
+}
+
+/// The hosts whose metadata documents are clients; `none` beside others means those others.
+fn metadata_documents(hosts: &[String]) -> Hosts {
+    match hosts.iter().any(|host| host == "any") {
+        true => Hosts::Any,
+        false => Hosts::Only(hosts.iter().filter(|host| *host != "none").cloned().collect()),
+    }
+}
+
+fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
+    Rules {
+        issuer: issuer.as_str().to_owned(),
+        access_token_expiration: settings.access_token_expiration.into(),
+        max_refresh_token_expiration: settings.max_refresh_token_expiration.map(Into::into),
+        refresh_grace: settings.refresh_grace.into(),
+        password_grant: settings.allow_grants.password,
+        implicit_grant: settings.allow_grants.implicit,
+        registration: settings.registration != config::Registration::Closed,
+        metadata_documents: metadata_documents(&settings.metadata_documents),
+    }
+}
+
+/// The administrator's client that settings name. It is not a document: it goes with its setting.
+fn bootstrap(settings: &Settings) -> Option<Client> {
+    let secret = settings.admin_client_secret.as_ref()?;
+    let body =
+        serde_json::json!({ "grant_types": ["basic", "client_credentials"], "scope": [ADMIN], "introspect": "any" });
+    // A setting is read once and kept in memory only, so that its fast form is never at rest.
+    Client::from_document(&settings.admin_client_id, 0, true, Some(password::fast_form(secret)), body).ok()
+}
+
+fn reach(settings: &Settings, issuer: &Issuer) -> web::Reach {
+    let mut hosts = vec![issuer.authority().to_ascii_lowercase(), issuer.host().to_ascii_lowercase()];
+    hosts.extend(settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()));
+    if issuer.is_loopback() {
+        hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
+    }
+    web::Reach {
+        base_path: issuer.path().to_owned(),
+        https: issuer.is_https(),
+        hosts,
+        any_local_host: settings.mode == Mode::Dev,
+        trusted_proxies: settings.trusted_proxies.clone(),
+    }
+}
