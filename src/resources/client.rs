@@ -140,12 +140,8 @@ fn signing_secret(secret: Option<&str>, alg: Option<&str>) -> Result<(), Issue> 
 
 /// Core §8.1: pairwise subjects of several hosts need a sector that holds them together.
 fn sector(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
-    let uris = body.get("auth").and_then(|auth| auth.get("authorization_code"));
-    let listed = uris.and_then(|flow| flow.get("redirect_uris"));
-    let one = uris.and_then(|flow| flow.get("redirect_uri")).and_then(Value::as_str);
     let pairwise = body.get("subject_type").and_then(Value::as_str) == Some("pairwise");
-    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(one.into_iter().chain(texts(listed))).len() > 1
-    {
+    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(redirect_uris(body)).len() > 1 {
         issues.push(Issue::invalid(
             "Client.sector_identifier_uri",
             "required with subject_type pairwise where the redirect URIs have several hosts (OpenID Connect Core §8.1)",

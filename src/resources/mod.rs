@@ -10,6 +10,7 @@ pub mod apply;
 pub mod bundle;
 mod client;
 pub mod fields;
+mod enrol;
 pub mod format;
 pub mod keys;
 pub mod kind;
