@@ -57,6 +57,8 @@ pub struct Document {
     pub jwks_uri: Option<String>,
     /// `request_object_signing_alg` (OIDC Registration §2): where present, the only algorithm of its request objects.
     pub request_object_signing_alg: Option<String>,
+    /// `require_signed_request_object` (RFC 9101 §10.5): whether it sends no other requests.
+    pub require_signed_request_object: bool,
     /// Where its request objects may be (OIDC Registration §2).
     pub request_uris: Vec<String>,
     /// `id_token_signed_response_alg` (OIDC Registration §2); RS256 where absent.

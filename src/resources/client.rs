@@ -75,6 +75,7 @@ pub(super) fn check(body: &Map<String, Value>, http_redirects: bool, issues: &mu
     authentication(body, issues);
     encryption(body, issues);
     request_uris(body, http_redirects, issues);
+    signed_requests(body, issues);
     logout_uris(body, http_redirects, issues);
 }
 
@@ -190,6 +191,21 @@ fn redirect_uris(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
     });
     let legacy = text(body, "redirect_uri").into_iter().flat_map(|list| list.split(','));
     of_flows.chain(legacy.map(str::trim))
+}
+
+/// RFC 9101 §10.5: who sends signed requests alone has something to sign them with.
+fn signed_requests(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
+    if body.get("require_signed_request_object") != Some(&Value::Bool(true)) {
+        return;
+    }
+    let why = if text(body, "request_object_signing_alg") == Some("none") {
+        "goes with a request_object_signing_alg other than none (RFC 9101 §10.5)"
+    } else if !body.contains_key("jwks") && !body.contains_key("jwks_uri") {
+        "needs the client's keys: give jwks or jwks_uri"
+    } else {
+        return;
+    };
+    issues.push(Issue::invalid("Client.require_signed_request_object", why));
 }
 
 fn request_uris(body: &Map<String, Value>, http: bool, issues: &mut Vec<Issue>) {
