@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::outcome::Issue;
 use super::secret_fields::MASK;
-use crate::domain::client_metadata::hosts;
+use crate::domain::client_metadata::{MAX_LANGUAGES, hosts, languages};
 use crate::domain::jwk::{KeySet, SECRET_ALGORITHMS};
 use crate::domain::password;
 use crate::domain::redirect_uri::RedirectUri;
@@ -69,6 +69,9 @@ pub(super) fn check(body: &Map<String, Value>, http_redirects: bool, issues: &mu
             "Client.secret",
             "empty secrets do not exist; leave the field out for a public client",
         ));
+    }
+    if languages(body) > MAX_LANGUAGES {
+        issues.push(Issue::invalid("Client.name", format!("and the links are said in more than {MAX_LANGUAGES} languages")));
     }
     sector(body, issues);
     keys(body, http_redirects, issues);
