@@ -253,9 +253,8 @@ impl Client {
 
     /// What it says in the language that is wanted most, where that is not what it says without a language.
     pub fn said(&self, field: &str, languages: &Languages) -> Option<&str> {
-        let of_field = self.localized.iter().filter(|(name, ..)| name == field);
-        let tag = languages.choose(of_field.clone().map(|(_, tag, _)| tag.as_str()))?;
-        of_field.into_iter().find(|(_, of, _)| of == tag).map(|(.., text)| text.as_str())
+        let in_tag = |wanted: &str| self.localized.iter().find(|(name, tag, _)| name == field && tag == wanted);
+        in_tag(languages.choose(|tag| in_tag(tag).is_some())?).map(|(.., text)| text.as_str())
     }
 
     /// The addresses of its logo, in whatever language.

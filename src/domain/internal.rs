@@ -16,7 +16,9 @@ pub enum Internal {
 impl fmt::Display for Internal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy => f.write_str("what it takes is not to be had now: room for password hashing, or the keys of a client"),
+            Self::Busy => {
+                f.write_str("what it takes is not to be had now: room for password hashing, or the keys of a client")
+            }
             Self::Failed(error) => error.fmt(f),
         }
     }

@@ -52,8 +52,7 @@ impl Provider {
 
     /// The session that the hint of a request is about, if it lasts.
     pub async fn hinted_login(&self, request: &LogoutRequest, now: Timestamp) -> Result<Option<SignedIn>, Internal> {
-        let login =
-            request.hinted.as_ref().and_then(|hinted| self.login_of(&hinted.client, hinted.sid.as_deref()?));
+        let login = request.hinted.as_ref().and_then(|hinted| self.login_of(&hinted.client, hinted.sid.as_deref()?));
         match login {
             Some(login) => self.logins.named(login, now).await,
             None => Ok(None),

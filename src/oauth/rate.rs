@@ -66,7 +66,10 @@ mod tests {
         for _ in 0..60 {
             assert_eq!(rate.take(b"a".to_vec(), at(0)), Ok(()));
         }
-        assert_eq!((rate.take(b"a".to_vec(), at(0)), rate.room(b"a", at(0)), rate.room(b"c", at(0))), (Err(60), Err(60), Ok(())));
+        assert_eq!(
+            (rate.take(b"a".to_vec(), at(0)), rate.room(b"a", at(0)), rate.room(b"c", at(0))),
+            (Err(60), Err(60), Ok(()))
+        );
         assert_eq!(rate.take(b"b".to_vec(), at(0)), Ok(()));
         assert_eq!(rate.take(b"a".to_vec(), at(60)), Ok(()));
         assert!(rate.take(b"a".to_vec(), at(61)).is_err());

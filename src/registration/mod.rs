@@ -215,13 +215,7 @@ impl Registration {
     }
 
     /// Ends a registration and all that was issued to the client (RFC 7592 §2.3).
-    pub async fn delete(
-        &self,
-        id: &str,
-        bearer: Option<&str>,
-        address: IpAddr,
-        now: Timestamp,
-    ) -> Result<(), Failure> {
+    pub async fn delete(&self, id: &str, bearer: Option<&str>, address: IpAddr, now: Timestamp) -> Result<(), Failure> {
         self.managed(id, bearer, address, now).await?;
         self.write(Change::Delete(CLIENT, id.to_owned()), now).await?;
         self.documents.store().forget_registration(id).await?;
@@ -383,9 +377,7 @@ fn refused(wrong: Wrong) -> Failure {
 
 fn problem(problem: Problem) -> Failure {
     match problem {
-        Problem::Outcome(outcome) => {
-            Refused::new(ErrorCode::InvalidClientMetadata, outcome.lines().join("; ")).into()
-        }
+        Problem::Outcome(outcome) => Refused::new(ErrorCode::InvalidClientMetadata, outcome.lines().join("; ")).into(),
         Problem::Internal(internal) => Failure::Internal(internal),
     }
 }

@@ -71,7 +71,10 @@ pub(super) fn check(body: &Map<String, Value>, http_redirects: bool, issues: &mu
         ));
     }
     if languages(body) > MAX_LANGUAGES {
-        issues.push(Issue::invalid("Client.name", format!("and the links are said in more than {MAX_LANGUAGES} languages")));
+        issues.push(Issue::invalid(
+            "Client.name",
+            format!("and the links are said in more than {MAX_LANGUAGES} languages"),
+        ));
     }
     sector(body, issues);
     keys(body, http_redirects, issues);

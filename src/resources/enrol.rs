@@ -26,7 +26,13 @@ impl Documents {
             return Err(Outcome::new(409, "conflict", "there is such a client already; try again").into());
         }
         tx.commit().await?;
-        tracing::info!(event = "document_changed", kind = row.kind, id = row.id, version = row.version, effect = "Created");
+        tracing::info!(
+            event = "document_changed",
+            kind = row.kind,
+            id = row.id,
+            version = row.version,
+            effect = "Created"
+        );
         Ok(Some(row))
     }
 }

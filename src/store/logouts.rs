@@ -68,7 +68,13 @@ impl Store {
     ) -> Result<bool> {
         match self.writer() {
             Db::Postgres(db) => {
-                let text = concat!("WITH login AS (", lasting!(), " FOR SHARE), joined AS (", join!(), ") SELECT id FROM login");
+                let text = concat!(
+                    "WITH login AS (",
+                    lasting!(),
+                    " FOR SHARE), joined AS (",
+                    join!(),
+                    ") SELECT id FROM login"
+                );
                 let query = sqlx::query(text).bind(login_id).bind(client_id).bind(user_id).bind(expires_at);
                 Ok(lent!(db, loan => query.fetch_optional(loan.ask()))?.is_some())
             }

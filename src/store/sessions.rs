@@ -344,8 +344,7 @@ impl Session {
     /// Whether an ID token goes with a token of this scope. Where `openid` was granted it must be in it still (Core §12.2); Aidbox's ID
     /// tokens, and those of `response_type: code id_token` there, never had it.
     pub fn has_id_token(&self, scope: &Scope) -> bool {
-        self.id_token
-            && (scope.contains(OPENID) || !self.granted_scope.split(' ').any(|word| word == OPENID))
+        self.id_token && (scope.contains(OPENID) || !self.granted_scope.split(' ').any(|word| word == OPENID))
     }
 
     /// When the sweep looks whether the row may go. With a refresh token it is no later than the token would be kept if it were spent

@@ -23,8 +23,10 @@ impl AboutClient {
         let (client, document): (&Client, _) = (&request.client, &request.client.document);
         let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         let languages = Languages::read(request.params.text("ui_locales"), accepted);
-        let said = |field, plain: &Option<String>| client.said(field, &languages).map(str::to_owned).or_else(|| plain.clone());
-        let link = |field, plain| said(field, plain).filter(|uri| uri.starts_with("https://") || uri.starts_with("http://"));
+        let said =
+            |field, plain: &Option<String>| client.said(field, &languages).map(str::to_owned).or_else(|| plain.clone());
+        let link =
+            |field, plain| said(field, plain).filter(|uri| uri.starts_with("https://") || uri.starts_with("http://"));
         Self {
             name: client.said("name", &languages).unwrap_or(&client.name).to_owned(),
             logo_uri: said("logo_uri", &document.logo_uri).and_then(|uri| logo::shown(app, client, &uri)),

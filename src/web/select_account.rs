@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
+use super::App;
 use super::about_client::AboutClient;
 use super::authorize::posted_by;
 use super::body::PageForm;
@@ -14,7 +15,6 @@ use super::guard::RequestId;
 use super::login::with_query;
 use super::page::{Page, host, layout, see_other};
 use super::pages::SelectAccount;
-use super::App;
 use crate::identity::login::SignedIn;
 use crate::oauth::Params;
 use crate::oauth::authorize::AuthorizationRequest;

@@ -200,7 +200,12 @@ both!(
             assert_refused(&server.redeem(&code).await, 400, "invalid_request", "add one with use enc");
             assert_refused(&server.refresh(refresh).await, 400, "invalid_request", "add one with use enc");
         }
-        let form = [("grant_type", "password"), ("username", "alice"), ("password", "correct-horse-battery"), ("scope", "openid")];
+        let form = [
+            ("grant_type", "password"),
+            ("username", "alice"),
+            ("password", "correct-horse-battery"),
+            ("scope", "openid"),
+        ];
         assert_refused(&server.token(&form).await, 400, "invalid_request", "add one with use enc");
         assert_eq!(server.userinfo(text(&tokens, "access_token")).await.0, 400);
         server.patch("/Client/web-app", json!({"jwks": {"keys": [public]}})).await;

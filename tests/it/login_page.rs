@@ -46,7 +46,8 @@ both!(
             async move {
                 let browser = server.browser();
                 let query = request(&[("scope", "openid"), ("ui_locales", ui_locales)]);
-                let get = browser.http.get(server.url("/oauth2/authorize")).query(&query).header("accept-language", accept);
+                let get =
+                    browser.http.get(server.url("/oauth2/authorize")).query(&query).header("accept-language", accept);
                 browser.send(get).await
             }
         };
@@ -56,7 +57,9 @@ both!(
         for (accept, ui_locales) in [("de-AT, en;q=0.9", ""), ("en", "nl de-CH"), ("fr;q=0.2, de;q=0.7", "")] {
             let page = shown(accept, ui_locales).await;
             assert!(page.is_login() && page.text("main").contains("Station"), "{page:?}");
-            assert!(page.has("a[href='https://app.example/datenschutz']") && page.has("a[href='https://app.example/agb']"));
+            assert!(
+                page.has("a[href='https://app.example/datenschutz']") && page.has("a[href='https://app.example/agb']")
+            );
             assert_ne!(page.attribute("img.logo", "src"), plain.attribute("img.logo", "src"));
         }
         assert!(shown("fr-CA", "").await.text("main").contains("Unité"));

@@ -128,7 +128,11 @@ both!(
         assert_eq!((status.as_u16(), &less["scope"], less.get("id_token")), (200, &json!("profile"), None));
         assert_eq!(server.userinfo(text(&less, "access_token")).await.0, 403, "it lacks the scope openid");
         // The grant has it still.
-        let form = [("grant_type", "refresh_token"), ("refresh_token", text(&less, "refresh_token")), ("scope", "openid profile")];
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", text(&less, "refresh_token")),
+            ("scope", "openid profile"),
+        ];
         let (_, whole) = server.token(&form).await;
         assert!(whole["id_token"].is_string(), "{whole}");
         // A client that has lost the scope meanwhile gets none either, from a code or a refresh.

@@ -356,7 +356,8 @@ mod a_token_is_needed_where_the_mode_says_so {
             "",
         );
         // Neither does what only the door of documents refuses.
-        let keyless = json!({"id_token_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_enc": "A128GCM"});
+        let keyless =
+            json!({"id_token_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_enc": "A128GCM"});
         for _ in 0..3 {
             let refused = server.register(Some(&token), &metadata(&keyless)).await;
             assert_refused(&refused, 400, "invalid_client_metadata", "jwks");

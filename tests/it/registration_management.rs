@@ -159,7 +159,8 @@ open!(
         }
         let update = update(&client);
         assert_eq!(server.manage("PUT", &client, token, Some(&update)).await.0, 429);
-        let response = server.http.get(text(&client, "registration_client_uri")).bearer_auth(token).send().await.unwrap();
+        let response =
+            server.http.get(text(&client, "registration_client_uri")).bearer_auth(token).send().await.unwrap();
         let wait: i64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=12).contains(&wait), "{wait}");
         server.wait(wait);

@@ -249,7 +249,10 @@ both!(
         assert_eq!((plain.expect("error").as_str(), plain.get("state")), ("invalid_request", Some("s")));
         assert!(plain.expect("error_description").contains("require_signed_request_object"), "{plain:?}");
         let nothing = unsigned(&object(&server, &json!({})));
-        assert_eq!(returned(&server, &browser, &TOLD, ("request", &nothing)).await.expect("error"), "invalid_request_object");
+        assert_eq!(
+            returned(&server, &browser, &TOLD, ("request", &nothing)).await.expect("error"),
+            "invalid_request_object"
+        );
 
         // What is outside does not count, and the request goes on over several pages.
         let signed = key.sign(&object(&server, &json!({"prompt": "login consent", "max_age": 10})));
@@ -293,7 +296,8 @@ both!(
         }
         assert_eq!(send(&server, "PUT", "/Client/x", document(json!({"jwks": key.jwks()}))).await.0, 201);
         assert_eq!(server.metadata().await["require_signed_request_object"], false);
-        let server = server.another_with(|settings| settings.registration = countersign::config::Registration::Open).await;
+        let server =
+            server.another_with(|settings| settings.registration = countersign::config::Registration::Open).await;
         let registered = json!({"redirect_uris": ["https://app.example/cb"], "jwks": key.jwks(), "require_signed_request_object": true});
         let response = server.http.post(server.url("/oauth2/register")).json(&registered).send().await.unwrap();
         let (status, found) = crate::support::read(response).await;

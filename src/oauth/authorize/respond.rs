@@ -110,10 +110,11 @@ impl Provider {
     ) -> Result<AuthorizationResponse, Internal> {
         let (client, wanted) = (&request.client, request.response_type);
         let scope = scope_for_user(&login.user, &request.scope);
-        let recipient = match self.recipient(client, client.id_token_encryption().filter(|_| wanted.id_token), now).await {
-            Ok(recipient) => recipient,
-            Err(why) => return Ok(self.error_response(&request.return_to, &why.refused())),
-        };
+        let recipient =
+            match self.recipient(client, client.id_token_encryption().filter(|_| wanted.id_token), now).await {
+                Ok(recipient) => recipient,
+                Err(why) => return Ok(self.error_response(&request.return_to, &why.refused())),
+            };
         // A token beside a code is a token of that code's settings, and of its family: what ends the one ends the other.
         let grant = if wanted.code { GrantType::AuthorizationCode } else { GrantType::Implicit };
         let flow = client.flow(grant);
