@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-
 use uuid::Uuid;
 
 use super::Provider;
