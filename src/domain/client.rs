@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::client_metadata::hosts;
+use super::language::Languages;
 use super::redirect_uri::RedirectUri;
 use super::response_type::ResponseType;
 use super::scope::{ADMIN, Scope};
@@ -26,6 +27,8 @@ pub struct Client {
     pub stored_secret: Option<String>,
     /// What its document says.
     pub document: Document,
+    /// Field, language and text of what that says in several languages.
+    localized: Vec<(String, String, String)>,
 }
 
 /// The fields of a Client document that have an effect.
@@ -57,6 +60,8 @@ pub struct Document {
     pub jwks_uri: Option<String>,
     /// `request_object_signing_alg` (OIDC Registration §2): where present, the only algorithm of its request objects.
     pub request_object_signing_alg: Option<String>,
+    /// `require_signed_request_object` (RFC 9101 §10.5): whether it sends no other requests.
+    pub require_signed_request_object: bool,
     /// Where its request objects may be (OIDC Registration §2).
     pub request_uris: Vec<String>,
     /// `id_token_signed_response_alg` (OIDC Registration §2); RS256 where absent.
@@ -240,9 +245,22 @@ impl Client {
         // Aidbox's `_secret` names a secret kept elsewhere, which is not fetched here: the client is confidential all the same, and
         // nothing proves it.
         let stored_secret = stored_secret.or_else(|| body.get("_secret").map(|_| "kept elsewhere".to_owned()));
+        let localized = localized(&body);
         let document = Document::deserialize(body)?;
         let name = document.name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| id.to_owned());
-        Ok(Self { id: id.to_owned(), name, active, epoch, stored_secret, document })
+        Ok(Self { id: id.to_owned(), name, active, epoch, stored_secret, document, localized })
+    }
+
+    /// What it says in the language that is wanted most, where that is not what it says without a language.
+    pub fn said(&self, field: &str, languages: &Languages) -> Option<&str> {
+        let in_tag = |wanted: &str| self.localized.iter().find(|(name, tag, _)| name == field && tag == wanted);
+        in_tag(languages.choose(|tag| in_tag(tag).is_some())?).map(|(.., text)| text.as_str())
+    }
+
+    /// The addresses of its logo, in whatever language.
+    pub fn logo_uris(&self) -> impl Iterator<Item = &str> {
+        let localized = self.localized.iter().filter(|(field, ..)| field == "logo_uri").map(|(.., uri)| uri.as_str());
+        self.document.logo_uri.as_deref().into_iter().chain(localized)
     }
 
     /// Whether it cannot keep a secret (RFC 6749 §2.1), which is so where it has none, and no key of its own either.
@@ -386,6 +404,17 @@ impl Client {
     pub fn access_token_alg(&self) -> &str {
         self.document.access_token_signed_response_alg.as_deref().unwrap_or("RS256")
     }
+}
+
+/// The members `field#tag` (RFC 7591 §2.2), the tags in lower case.
+fn localized(body: &Value) -> Vec<(String, String, String)> {
+    let members = body.as_object().into_iter().flatten();
+    let split = |(member, value): (&String, &Value)| {
+        let (field, tag) = member.split_once('#')?;
+        let text = value.as_str().filter(|text| !text.trim().is_empty())?;
+        Some((field.to_owned(), tag.to_ascii_lowercase(), text.to_owned()))
+    };
+    members.filter_map(split).collect()
 }
 
 impl Flow {

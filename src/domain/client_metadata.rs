@@ -76,6 +76,9 @@ const SAME: [(&str, Kind); 38] = [
 /// Those that may be said in several languages, as `name#tag` (RFC 7591 §2.2).
 const LOCALIZED: [&str; 5] = ["client_name", "client_uri", "logo_uri", "policy_uri", "tos_uri"];
 
+/// In how many languages a client may say them.
+pub const MAX_LANGUAGES: usize = 30;
+
 /// The grants that a client may give itself. The others are an administrator's to give.
 const GRANTS: [&str; 4] = ["authorization_code", "implicit", "refresh_token", "client_credentials"];
 
@@ -97,6 +100,9 @@ pub fn to_document(metadata: &Map<String, Value>, development: bool) -> Result<M
         } else if let Some((_, kind)) = SAME.iter().find(|(known, _)| *known == name) {
             document.insert(member.clone(), read(member, *kind, value, development)?);
         }
+    }
+    if languages(&document) > MAX_LANGUAGES {
+        return Err(wrong("client_name", &format!("and the links are said in more than {MAX_LANGUAGES} languages")));
     }
     if let Some(scope) = metadata.get("scope").filter(|scope| !scope.is_null()) {
         document.insert("scope".into(), scope_list(scope)?);
@@ -146,6 +152,12 @@ fn untagged(member: &str) -> &str {
         Some((name, tag)) if is_tag(tag) && (LOCALIZED.contains(&name) || name == "name") => name,
         _ => member,
     }
+}
+
+/// In how many languages something is said.
+pub fn languages(document: &Map<String, Value>) -> usize {
+    let tags = document.keys().filter_map(|member| member.split_once('#')).map(|(_, tag)| tag.to_ascii_lowercase());
+    tags.collect::<std::collections::HashSet<_>>().len()
 }
 
 /// BCP 47, as far as its alphabet and length go.

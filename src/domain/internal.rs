@@ -7,7 +7,7 @@ use std::fmt;
 /// and never shown.
 #[derive(Debug)]
 pub enum Internal {
-    /// The queue for slow hashes is full; a retry after a second or so may find room.
+    /// The queue for slow hashes is full, or a client's server does not give its keys; a retry after a while may find it otherwise.
     Busy,
     /// Anything else: the database, mostly.
     Failed(Box<dyn Error + Send + Sync>),
@@ -16,7 +16,9 @@ pub enum Internal {
 impl fmt::Display for Internal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy => f.write_str("the queue for password hashing is full"),
+            Self::Busy => {
+                f.write_str("what it takes is not to be had now: room for password hashing, or the keys of a client")
+            }
             Self::Failed(error) => error.fmt(f),
         }
     }

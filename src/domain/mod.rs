@@ -9,6 +9,7 @@ pub mod client;
 pub mod client_metadata;
 pub mod internal;
 pub mod jwk;
+pub mod language;
 pub mod password;
 pub mod pkce;
 pub mod redirect_uri;

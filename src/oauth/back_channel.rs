@@ -83,7 +83,7 @@ impl Provider {
         put("iat", json!(now.0));
         put("exp", json!(now.plus(LIFE).0));
         put("jti", json!(new_row_id()));
-        put("sid", json!(notice.login_id));
+        put("sid", json!(self.sid(client, notice.login_id)?));
         put("events", json!({ "http://schemas.openid.net/event/backchannel-logout": {} }));
         self.sign(client.id_token_alg(), TYP, &claims, now).await
     }

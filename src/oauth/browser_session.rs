@@ -1,14 +1,14 @@
 //! One browser session, many clients: its `sid`, the clients that take part in it, and `session_state`, by which their pages notice
 //! that it changed (OpenID Connect Session Management 1.0).
 //!
-//! A session is a login, and `sid` is the id of its row: not secret, since the cookie's other half proves the browser. The state of
+//! A session is a login, and `sid` is the id of its row, or for pairwise clients comes of it (`subject`): not secret, since the cookie's other half proves the browser. The state of
 //! the browser that the specification speaks of is derived from the same id, so there is nothing to keep in step.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use url::Url;
 use uuid::Uuid;
 
-use super::Provider;
+use super::{ErrorCode, Provider, Refused};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::secret::{Digest, random};
@@ -16,18 +16,20 @@ use crate::identity::login::{ABSOLUTE, SignedIn};
 
 impl Provider {
     /// A client gets an ID token in this login: it is noted where it wants to hear of the end, and answered what goes into the
-    /// authorization response as `session_state`.
+    /// authorization response as `session_state`. An error where the login has ended at this very moment.
     pub(super) async fn take_part(
         &self,
         client: &Client,
         redirect_uri: &str,
         login: &SignedIn,
-    ) -> Result<Option<String>, Internal> {
+    ) -> Result<Result<Option<String>, Refused>, Internal> {
         if client.wants_to_hear_of_logout() {
             let expires_at = login.auth_time.plus(ABSOLUTE);
-            self.store.join_login(login.id, &client.id, &login.user.id, expires_at).await?;
+            if !self.store.join_login(login.id, &client.id, &login.user.id, expires_at).await? {
+                return Ok(Err(Refused::new(ErrorCode::LoginRequired, "the person has just signed out")));
+            }
         }
-        Ok(self.session_state(client, redirect_uri, login.id))
+        Ok(Ok(self.session_state(client, redirect_uri, login.id)))
     }
 
     /// Session Management §2, §3.2: a salted hash over client, origin and the state of the browser. A redirect URI of an

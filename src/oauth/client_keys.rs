@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::Provider;
 use super::jws::Jws;
 use crate::domain::client::Client;
-use crate::domain::jwk::{KeySet, SIGNING_ALGORITHMS};
+use crate::domain::jwk::{KeySet, PublicKey, SIGNING_ALGORITHMS};
 use crate::domain::time::Timestamp;
 use crate::outbound::Outbound;
 
@@ -83,6 +83,26 @@ impl Provider {
         }
         let uri = client.document.jwks_uri.as_deref().ok_or(Unverified::NoKeys)?;
         self.client_keys.at(uri, now).await.ok_or(Unverified::Unavailable)
+    }
+
+    /// A registered key of a client that does; where none of them does, others are looked for.
+    pub(super) async fn key_of(
+        &self,
+        client: &Client,
+        does: impl Fn(&PublicKey) -> bool,
+        now: Timestamp,
+    ) -> Result<PublicKey, Unverified> {
+        let keys = self.keys_of(client, now).await?;
+        let among = |keys: &KeySet| keys.keys().iter().find(|key| does(key)).cloned();
+        if let Some(key) = among(&keys) {
+            return Ok(key);
+        }
+        let uri = client.document.jwks_uri.as_deref().filter(|_| client.document.jwks.is_none());
+        let newer = match uri {
+            Some(uri) => self.client_keys.newer(uri, &keys, now).await,
+            None => None,
+        };
+        newer.and_then(|keys| among(&keys)).ok_or(Unverified::NoFittingKey)
     }
 
     /// Whether a JWS is of this client: signed with one of [`SIGNING_ALGORITHMS`] and a registered key that says it is for that.

@@ -100,6 +100,8 @@ impl Provider {
             "request_parameter_supported": true,
             "request_uri_parameter_supported": true,
             "require_request_uri_registration": true,
+            // Of each client whose document says so (RFC 9101 §10.5), not of all.
+            "require_signed_request_object": false,
             // Unsigned ones are for clients that register that; whoever registers nothing may use any of these.
             "request_object_signing_alg_values_supported": SIGNING_ALGORITHMS,
         });

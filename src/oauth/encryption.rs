@@ -1,30 +1,79 @@
 //! What is for a client's eyes only: ID tokens and userinfo answers, encrypted with the client's key (OpenID Connect Core §10.2, §16.14).
+//!
+//! The key is looked for before anything is spent: who cannot be answered keeps the code or the refresh token.
 
-use super::Provider;
+use aws_lc_rs::error::Unspecified;
+
 use super::jwe::Encryption;
+use super::{ErrorCode, Failure, Provider, Refused};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
+use crate::domain::jwk::PublicKey;
 use crate::domain::time::Timestamp;
+use crate::oauth::client_keys::Unverified;
 
-#[derive(Debug, thiserror::Error)]
-#[error("client {0} wants its tokens encrypted by {1}, and none of its registered keys is for that; correct its jwks")]
-struct NoKey(String, String);
+/// Whom something is encrypted for, and how.
+#[derive(Clone, Debug)]
+pub struct Recipient<'a> {
+    alg: &'a str,
+    enc: &'a str,
+    key: PublicKey,
+}
+
+/// Why nothing can be encrypted for a client.
+#[derive(Clone, Debug)]
+pub(super) enum Unencryptable {
+    /// None of its registered keys is for this algorithm.
+    NoKey(String),
+    /// Its keys cannot be fetched for the moment.
+    Unavailable,
+}
+
+impl Unencryptable {
+    /// The words for the developer, in an authorization response (RFC 6749 §4.1.2.1).
+    pub(super) fn refused(self) -> Refused {
+        match self {
+            Self::NoKey(alg) => Refused::invalid_request(format!(
+                "this client wants its answers encrypted by {alg}, and none of its registered keys is for that; add one with use enc to its jwks or jwks_uri"
+            )),
+            Self::Unavailable => Refused::new(
+                ErrorCode::TemporarilyUnavailable,
+                "this client wants its answers encrypted, and the keys at its jwks_uri cannot be fetched",
+            ),
+        }
+    }
+}
+
+/// To programs, what passes is 503 and says when to come back.
+impl From<Unencryptable> for Failure {
+    fn from(why: Unencryptable) -> Self {
+        match why {
+            Unencryptable::NoKey(_) => Self::Refused(why.refused()),
+            Unencryptable::Unavailable => Self::Internal(Internal::Busy),
+        }
+    }
+}
+
+impl Recipient<'_> {
+    /// The text, encrypted. `cty` is `JWT` where the text is one.
+    pub(super) fn encrypt(&self, text: &str, cty: Option<&str>) -> Result<String, Unspecified> {
+        Encryption { alg: self.alg, enc: self.enc, key: &self.key }.encrypt(text, cty)
+    }
+}
 
 impl Provider {
-    /// The text as this client wants it: as it is where it named no algorithms (`alg`, `enc`), else encrypted. `cty` is `JWT` where the
-    /// text is one. Without a key that does, nothing is handed out: never the bare text.
-    pub(super) async fn encrypted(
+    /// The key to encrypt with where the client names algorithms (`alg`, `enc`); `None` where it names none.
+    pub(super) async fn recipient<'a>(
         &self,
         client: &Client,
-        algorithms: Option<(&str, &str)>,
-        text: String,
-        cty: Option<&str>,
+        algorithms: Option<(&'a str, &'a str)>,
         now: Timestamp,
-    ) -> Result<String, Internal> {
-        let Some((alg, enc)) = algorithms else { return Ok(text) };
-        let keys = self.keys_of(client, now).await?;
-        let key = keys.keys().iter().find(|key| key.encrypts(alg));
-        let key = key.ok_or_else(|| NoKey(client.id.clone(), alg.to_owned()))?;
-        Ok(Encryption { alg, enc, key }.encrypt(&text, cty)?)
+    ) -> Result<Option<Recipient<'a>>, Unencryptable> {
+        let Some((alg, enc)) = algorithms else { return Ok(None) };
+        let key = self.key_of(client, |key| key.encrypts(alg), now).await.map_err(|why| match why {
+            Unverified::Unavailable => Unencryptable::Unavailable,
+            _ => Unencryptable::NoKey(alg.to_owned()),
+        })?;
+        Ok(Some(Recipient { alg, enc, key }))
     }
 }

@@ -4,6 +4,7 @@
 use url::Url;
 
 use super::Provider;
+use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 use crate::identity::login::SignedIn;
@@ -17,7 +18,7 @@ impl Provider {
         for id in &told {
             let Some(client) = self.registry.client(id).await?.filter(|client| client.active) else { continue };
             let uri = client.document.frontchannel_logout_uri.as_deref();
-            frames.extend(uri.and_then(|uri| self.front_channel_uri(uri, login)));
+            frames.extend(uri.and_then(|uri| self.front_channel_uri(&client, uri, login)));
         }
         tracing::info!(
             event = "logout", user = %login.user.id, session = %login.id, ?told, front_channel = frames.len()
@@ -27,9 +28,9 @@ impl Provider {
 
     /// Front-Channel Logout §2: with `iss` and `sid`, beside whatever query the URI has. Both or neither are sent; a client that does not
     /// require them ignores them.
-    fn front_channel_uri(&self, uri: &str, login: &SignedIn) -> Option<String> {
+    fn front_channel_uri(&self, client: &Client, uri: &str, login: &SignedIn) -> Option<String> {
         let mut url = Url::parse(uri).ok()?;
-        url.query_pairs_mut().append_pair("iss", self.issuer()).append_pair("sid", &login.id.to_string());
+        url.query_pairs_mut().append_pair("iss", self.issuer()).append_pair("sid", &self.sid(client, login.id).ok()?);
         Some(url.into())
     }
 }

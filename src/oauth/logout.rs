@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::{Failure, Params, Provider, Refused};
 use crate::domain::client::Client;
@@ -39,7 +38,7 @@ impl Provider {
     /// request without one could come from anywhere, and one of another session is suspect).
     pub fn logout_needs_confirmation(&self, request: &LogoutRequest, login: &SignedIn) -> bool {
         let fits = |hinted: &Hinted| match &hinted.sid {
-            Some(sid) => *sid == login.id.to_string(),
+            Some(sid) => self.login_of(&hinted.client, sid) == Some(login.id),
             None => self.is_subject(&hinted.client, &hinted.sub, &login.user.id),
         };
         !request.hinted.as_ref().is_some_and(fits)
@@ -53,9 +52,9 @@ impl Provider {
 
     /// The session that the hint of a request is about, if it lasts.
     pub async fn hinted_login(&self, request: &LogoutRequest, now: Timestamp) -> Result<Option<SignedIn>, Internal> {
-        let sid = request.hinted.as_ref().and_then(|hinted| Uuid::parse_str(hinted.sid.as_deref()?).ok());
-        match sid {
-            Some(sid) => self.logins.named(sid, now).await,
+        let login = request.hinted.as_ref().and_then(|hinted| self.login_of(&hinted.client, hinted.sid.as_deref()?));
+        match login {
+            Some(login) => self.logins.named(login, now).await,
             None => Ok(None),
         }
     }

@@ -32,15 +32,26 @@ impl Rate {
 
     /// Counts one more; or the seconds to wait, and nothing is counted.
     pub fn take(&self, key: Vec<u8>, now: Timestamp) -> Result<(), i64> {
-        let now = now.0.saturating_mul(1_000);
         let bucket = self.empty_at.get_with(key, Arc::default);
-        let taken = bucket.fetch_update(Ordering::AcqRel, Ordering::Acquire, |empty_at| {
-            // A clock that was ahead for a while does not count.
-            let before = if empty_at > now + HOUR { now } else { empty_at.max(now) };
-            let filled = before + self.interval;
-            (filled <= now + HOUR).then_some(filled)
-        });
-        taken.map(drop).map_err(|empty_at| ((empty_at + self.interval - now - HOUR + 999) / 1_000).clamp(1, 3_600))
+        let taken =
+            bucket.fetch_update(Ordering::AcqRel, Ordering::Acquire, |empty_at| self.filled(empty_at, now).ok());
+        taken.map(drop).or_else(|empty_at| self.filled(empty_at, now).map(drop))
+    }
+
+    /// Whether there is room for one more, which is not counted; or the seconds to wait.
+    pub fn room(&self, key: &[u8], now: Timestamp) -> Result<(), i64> {
+        let empty_at = self.empty_at.get(key).map_or(0, |bucket| bucket.load(Ordering::Acquire));
+        self.filled(empty_at, now).map(drop)
+    }
+
+    /// When a bucket will be empty with one more in it; or the seconds to wait.
+    fn filled(&self, empty_at: i64, now: Timestamp) -> Result<i64, i64> {
+        let now = now.0.saturating_mul(1_000);
+        // A clock that was ahead for a while does not count.
+        let before = if empty_at > now + HOUR { now } else { empty_at.max(now) };
+        let filled = before + self.interval;
+        let wait = (filled - now - HOUR + 999) / 1_000;
+        if filled <= now + HOUR { Ok(filled) } else { Err(wait.clamp(1, 3_600)) }
     }
 }
 
@@ -55,7 +66,10 @@ mod tests {
         for _ in 0..60 {
             assert_eq!(rate.take(b"a".to_vec(), at(0)), Ok(()));
         }
-        assert_eq!(rate.take(b"a".to_vec(), at(0)), Err(60));
+        assert_eq!(
+            (rate.take(b"a".to_vec(), at(0)), rate.room(b"a", at(0)), rate.room(b"c", at(0))),
+            (Err(60), Err(60), Ok(()))
+        );
         assert_eq!(rate.take(b"b".to_vec(), at(0)), Ok(()));
         assert_eq!(rate.take(b"a".to_vec(), at(60)), Ok(()));
         assert!(rate.take(b"a".to_vec(), at(61)).is_err());

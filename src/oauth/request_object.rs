@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde_json::{Map, Value};
 
 use super::jws::{self, Jws};
@@ -14,6 +15,9 @@ use crate::domain::client::Client;
 use crate::domain::scope::OPENID;
 use crate::domain::time::Timestamp;
 
+/// The parameter that says of a request that it came as a signed object, and for how many seconds it does.
+const MARK: &str = "signed_request";
+const UNDER_WAY: i64 = 3_600;
 /// Seconds that the clocks of clients may be ahead of ours.
 const SKEW: i64 = 30;
 /// A `request_uri` is no longer (Core §6.2, RFC 9101 §5.2).
@@ -31,11 +35,17 @@ impl Provider {
         params: &'a Params,
         now: Timestamp,
     ) -> Result<Cow<'a, Params>, Refused> {
+        let must_sign = client.document.require_signed_request_object;
         let sent = (params.text("request"), params.text("request_uri"));
         if sent != (None, None) {
             params.refuse_repeated()?;
         }
         let text: Cow<'_, str> = match sent {
+            (None, None) if must_sign && !self.came_signed(client, params, now) => {
+                return Err(Refused::invalid_request(
+                    "this client sends its requests as signed objects alone (require_signed_request_object); send request or request_uri",
+                ));
+            }
             (None, None) => return Ok(Cow::Borrowed(params)),
             (Some(_), Some(_)) => {
                 return Err(Refused::invalid_request("request and request_uri are sent together; use one of them"));
@@ -47,7 +57,24 @@ impl Provider {
             .ok_or_else(|| invalid("the request object is no signed JWT; encrypted ones are not supported"))?;
         self.is_of_client(client, &jws, now).await?;
         self.check_about_itself(client, &jws.claims, now)?;
-        merged(params, jws.claims).map(Cow::Owned)
+        let merged = merged(params, jws.claims, must_sign)?;
+        Ok(Cow::Owned(if must_sign { self.marked(client, merged, now) } else { merged }))
+    }
+
+    /// The parameters of a signed object, with a mark of ours by which they are known for it while they travel in URLs.
+    fn marked(&self, client: &Client, params: Params, now: Timestamp) -> Params {
+        let until = now.plus(UNDER_WAY).0.to_string();
+        let tag = self.signed_request_key.tag(&of_the_object(client, &params, &until).each_ref().map(String::as_bytes));
+        params.with(MARK, &format!("{until}.{}", B64.encode(tag)))
+    }
+
+    /// Whether they have that mark, and are as it was put on them.
+    fn came_signed(&self, client: &Client, params: &Params, now: Timestamp) -> bool {
+        let Some((until, tag)) = params.text(MARK).and_then(|mark| mark.split_once('.')) else { return false };
+        let Ok(tag) = B64.decode(tag) else { return false };
+        let parts = of_the_object(client, params, until);
+        self.signed_request_key.verifies(&parts.each_ref().map(String::as_bytes), &tag)
+            && until.parse().is_ok_and(|until: i64| now.0 < until)
     }
 
     /// Core §6.2, RFC 9101 §5.2: fetches what a registered URI leads to. A fragment says which state of it is meant, no more.
@@ -79,7 +106,7 @@ impl Provider {
         if jws.typ.as_deref().is_some_and(|typ| !matches!(typ, "jwt" | "jose" | "oauth-authz-req+jwt")) {
             return Err(invalid("the typ of the request object is that of another kind of JWT"));
         }
-        if registered == Some("none") && jws.is_unsigned() {
+        if registered == Some("none") && jws.is_unsigned() && !client.document.require_signed_request_object {
             return Ok(());
         }
         if jws.alg == "none" {
@@ -117,7 +144,8 @@ impl Provider {
 
 /// The parameters that count. Where the request is one of OpenID Connect, those outside count too, as far as the object is silent
 /// (Core §6.1, §6.3.3); where it is one of RFC 9101, with nothing outside that OAuth requires, they do not (§6.3).
-fn merged(outside: &Params, claims: Map<String, Value>) -> Result<Params, Refused> {
+/// Nor do they where the client sends signed requests alone.
+fn merged(outside: &Params, claims: Map<String, Value>, must_sign: bool) -> Result<Params, Refused> {
     let members = claims.into_iter().filter(|(name, _)| !ABOUT_ITSELF.contains(&name.as_str()));
     // Parameters that are JSON outside, such as claims, are JSON inside (Core §6.1).
     let members = members.map(|(name, value)| match value {
@@ -141,6 +169,7 @@ fn merged(outside: &Params, claims: Map<String, Value>) -> Result<Params, Refuse
     let is_openid =
         |params: &Params| params.text("scope").is_some_and(|scope| scope.split(' ').any(|word| word == OPENID));
     let params = match outside.text("response_type") {
+        _ if must_sign => inside.with("client_id", client_id),
         None => inside.with("client_id", client_id),
         Some(_) if is_openid(&inside) && !is_openid(outside) => {
             return Err(Refused::invalid_request(
@@ -153,6 +182,12 @@ fn merged(outside: &Params, claims: Map<String, Value>) -> Result<Params, Refuse
         0..=MOST => Ok(params),
         _ => Err(invalid("the request object is too long")),
     }
+}
+
+/// What the mark is over: all parameters but those that this server answers and takes away on the way from page to page.
+fn of_the_object(client: &Client, params: &Params, until: &str) -> [String; 3] {
+    let held = [MARK, "prompt", "max_age", "login_hint"].into_iter().fold(params.clone(), Params::without);
+    [client.id.clone(), until.to_owned(), held.to_query()]
 }
 
 /// `response_type` is a set of words in any order (RFC 6749 §3.1.1).

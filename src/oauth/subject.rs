@@ -1,8 +1,11 @@
-//! What a client sees as `sub` (Core §8): the user's id, or for `subject_type: pairwise` a value of its sector.
+//! What a client sees as `sub` and as `sid`. `sub` (Core §8) is the user's id, or for `subject_type: pairwise` a value of its sector.
 
 use std::borrow::Cow;
 
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use uuid::Uuid;
 
 use super::Provider;
 use crate::domain::client::{Client, SubjectType};
@@ -18,6 +21,36 @@ impl Provider {
                 Cow::Owned(B64.encode(tag))
             }
         }
+    }
+
+    /// The `sid` of a login for a client (Back-Channel Logout §2.1): the same in all that it gets. Of two sectors with pairwise subjects
+    /// each has its own, or they would know by it who is the same person; it is the login's id, wrapped with a key of the sector.
+    pub fn sid(&self, client: &Client, login: Uuid) -> Result<String, Unspecified> {
+        match client.document.subject_type {
+            SubjectType::Public => Ok(login.to_string()),
+            SubjectType::Pairwise => {
+                let mut wrapped = [0; 24];
+                self.sector_key(client)?.wrap(login.as_bytes(), &mut wrapped)?;
+                Ok(B64.encode(wrapped))
+            }
+        }
+    }
+
+    /// The login that a `sid` of a client stands for. The bare id is that of an ID token from before pairwise ones had their own.
+    pub(super) fn login_of(&self, client: &Client, sid: &str) -> Option<Uuid> {
+        if client.document.subject_type == SubjectType::Pairwise
+            && let Ok(wrapped) = B64.decode(sid)
+        {
+            let mut login = [0; 24];
+            if let Ok(login) = self.sector_key(client).and_then(|key| key.unwrap(&wrapped, &mut login)) {
+                return Uuid::from_slice(login).ok();
+            }
+        }
+        Uuid::parse_str(sid).ok()
+    }
+
+    fn sector_key(&self, client: &Client) -> Result<AesKek, Unspecified> {
+        AesKek::new(&AES_256, &self.sid_key.tag(&[client.sector().as_bytes()]))
     }
 
     /// Whether a `sub` that a client brings back, in an `id_token_hint` or the `claims` parameter, is this person.

@@ -3,10 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::access_token::AccessToken;
-use super::{ErrorCode, Provider, Refused};
+use super::{ErrorCode, Failure, Provider, Refused};
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, SubjectType};
-use crate::domain::internal::Internal;
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
@@ -28,13 +27,14 @@ impl Provider {
         token: &AccessToken,
         claims: &Map<String, Value>,
         now: Timestamp,
-    ) -> Result<Option<String>, Internal> {
+    ) -> Result<Option<String>, Failure> {
         let client = &token.client;
         let encryption = client.userinfo_encryption();
         let signed = client.document.userinfo_signed_response_alg.as_deref();
         if signed.is_none() && encryption.is_none() {
             return Ok(None);
         }
+        let recipient = self.recipient(client, encryption, now).await?;
         let mut claims = claims.clone();
         let (text, cty) = match signed {
             Some(alg) => {
@@ -44,7 +44,10 @@ impl Provider {
             }
             None => (Value::Object(claims).to_string(), None),
         };
-        self.encrypted(client, encryption, text, cty, now).await.map(Some)
+        match recipient {
+            Some(recipient) => Ok(Some(recipient.encrypt(&text, cty)?)),
+            None => Ok(Some(text)),
+        }
     }
 
     /// The same in Aidbox's shape, where the client may have it: the User document without secrets.
@@ -76,7 +79,7 @@ fn person(token: &AccessToken) -> Result<&User, Refused> {
     let user = token.user.as_ref().ok_or_else(|| insufficient("the token was issued to a client, not for a person"))?;
     if token.scope.contains(OPENID)
         || token.client.document.first_party
-        || token.session.as_ref().is_some_and(|session| session.id_token)
+        || token.session.as_ref().is_some_and(|session| session.has_id_token(&token.scope))
     {
         Ok(user)
     } else {

@@ -25,6 +25,7 @@ use crate::oauth::rate::Rate;
 use crate::oauth::{ErrorCode, Failure, Provider, Refused};
 use crate::resources::secret_fields::MASK;
 use crate::resources::{Change, DocumentKind, Documents, Precondition, Problem, Row};
+use crate::store::registrations::Enrolment;
 use offered::Offered;
 use statement::Issuers;
 
@@ -48,6 +49,7 @@ pub struct Registration {
     documents: Documents,
     rules: Rules,
     rate: Rate,
+    wrong: Rate,
     offered: Offered,
     development: bool,
 }
@@ -68,14 +70,18 @@ const OPEN: &str = "open";
 const TOKEN: &str = "token";
 const STATEMENT: &str = "statement";
 
+/// So many wrong registration access tokens from one network in an hour are looked up.
+const WRONG_TOKENS: u32 = 300;
+
 const CLIENT: DocumentKind = DocumentKind::Client;
 
 impl Registration {
     /// Over a provider and the documents of the same store.
     pub fn new(provider: Provider, documents: Documents, rules: Rules) -> Self {
-        let (rate, offered) = (Rate::per_hour(rules.per_hour), Offered::new(provider.discovery()));
+        let (rate, wrong) = (Rate::per_hour(rules.per_hour), Rate::per_hour(WRONG_TOKENS));
+        let offered = Offered::new(provider.discovery());
         let development = !provider.issuer().starts_with("https://");
-        Self { provider, documents, rules, rate, offered, development }
+        Self { provider, documents, rules, rate, wrong, offered, development }
     }
 
     /// Whether nobody needs a token.
@@ -94,12 +100,7 @@ impl Registration {
                 Ok(()) => Ok(Voucher::Nobody),
                 Err(wait) => {
                     tracing::warn!(event = "registration_throttled", %address);
-                    let mut refused = Refused::new(
-                        ErrorCode::TemporarilyUnavailable,
-                        "too many registrations from this network; try again later",
-                    );
-                    refused.retry_after = Some(wait);
-                    Err(refused.into())
+                    Err(too_many("registrations", wait).into())
                 }
             };
         };
@@ -132,26 +133,32 @@ impl Registration {
             let text = "client_credentials needs a registration with an initial access token or a software statement";
             return Err(Refused::new(ErrorCode::InvalidClientMetadata, text).into());
         }
-        if let Voucher::Token(token) = voucher
-            && !self.documents.store().use_initial_access_token(token.id(), token.digest(), now).await?
-        {
-            return Err(no_such_token().into());
-        }
         let secret = give_secret(&mut document, None);
         let id = new_row_id();
         let token = Bearer::generate(Kind::RegistrationAccessToken, id);
         // Nothing tells whether a client that acts for itself is in use.
         let expires_at = (!for_itself).then(|| now.plus(self.rules.unused_expiration));
         let id = id.to_string();
-        self.documents.store().insert_registration(&id, token.digest(), expires_at).await?;
-        let row = self.write(Change::Put(CLIENT, id.clone(), Value::Object(document)), now).await?;
+        let let_in_by = match voucher {
+            Voucher::Token(token) => Some((token.id(), token.digest())),
+            Voucher::Nobody | Voucher::Administrator => None,
+        };
+        let enrolment = Enrolment { digest: token.digest(), expires_at, let_in_by };
+        let row = self.documents.enrol(id.clone(), Value::Object(document), &enrolment, now).await;
+        let row = row.map_err(problem)?.ok_or_else(no_such_token)?;
         tracing::info!(event = "client_registered", client = %id, by);
         Ok(self.answer(&row, secret.as_ref(), &token))
     }
 
     /// What a client is registered as (RFC 7592 §2.1), with a new token; its secret was shown once.
-    pub async fn read(&self, id: &str, bearer: Option<&str>) -> Result<Map<String, Value>, Failure> {
-        let (row, presented) = self.managed(id, bearer).await?;
+    pub async fn read(
+        &self,
+        id: &str,
+        bearer: Option<&str>,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, Failure> {
+        let (row, presented) = self.managed(id, bearer, address, now).await?;
         let token = self.rotate(id, &presented).await?;
         Ok(self.answer(&row, None, &token))
     }
@@ -162,9 +169,10 @@ impl Registration {
         id: &str,
         bearer: Option<&str>,
         metadata: Map<String, Value>,
+        address: IpAddr,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
-        let (row, presented) = self.managed(id, bearer).await?;
+        let (row, presented) = self.managed(id, bearer, address, now).await?;
         let invalid = |text: &str| Failure::from(Refused::new(ErrorCode::InvalidClientMetadata, text));
         if metadata.get("client_id").and_then(Value::as_str) != Some(id) {
             return Err(invalid("client_id must be there, and the one of this client"));
@@ -207,8 +215,8 @@ impl Registration {
     }
 
     /// Ends a registration and all that was issued to the client (RFC 7592 §2.3).
-    pub async fn delete(&self, id: &str, bearer: Option<&str>, now: Timestamp) -> Result<(), Failure> {
-        self.managed(id, bearer).await?;
+    pub async fn delete(&self, id: &str, bearer: Option<&str>, address: IpAddr, now: Timestamp) -> Result<(), Failure> {
+        self.managed(id, bearer, address, now).await?;
         self.write(Change::Delete(CLIENT, id.to_owned()), now).await?;
         self.documents.store().forget_registration(id).await?;
         tracing::info!(event = "client_registration_deleted", client = %id);
@@ -255,8 +263,27 @@ impl Registration {
     }
 
     /// The client of a management request, which its token must be good for. Whatever is wrong, the answer is the same
-    /// (RFC 7592 §2.1).
-    async fn managed(&self, id: &str, bearer: Option<&str>) -> Result<(Row, Bearer), Failure> {
+    /// (RFC 7592 §2.1). A network that showed many wrong ones waits, whatever it shows next.
+    async fn managed(
+        &self,
+        id: &str,
+        bearer: Option<&str>,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<(Row, Bearer), Failure> {
+        let throttled = |wait| {
+            tracing::warn!(event = "registration_token_throttled", client = %id, %address);
+            Failure::from(too_many("wrong registration access tokens", wait))
+        };
+        self.wrong.room(&network(address), now).map_err(throttled)?;
+        let managed = self.genuine(id, bearer).await;
+        if matches!(&managed, Err(Failure::Refused(_))) {
+            self.wrong.take(network(address), now).map_err(throttled)?;
+        }
+        managed
+    }
+
+    async fn genuine(&self, id: &str, bearer: Option<&str>) -> Result<(Row, Bearer), Failure> {
         let presented = bearer.and_then(|text| Bearer::parse(Kind::RegistrationAccessToken, text));
         // An id is as we make them; other texts may be such as no database takes.
         let presented = presented.filter(|_| Uuid::parse_str(id).is_ok()).ok_or_else(no_such_token)?;
@@ -284,10 +311,7 @@ impl Registration {
         match written.map(|mut written| written.pop()) {
             Ok(Some(written)) => Ok(written.row),
             Ok(None) => Err(no_such_token().into()),
-            Err(Problem::Outcome(outcome)) => {
-                Err(Refused::new(ErrorCode::InvalidClientMetadata, outcome.lines().join("; ")).into())
-            }
-            Err(Problem::Internal(internal)) => Err(Failure::Internal(internal)),
+            Err(why) => Err(problem(why)),
         }
     }
 
@@ -337,10 +361,24 @@ fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>) -> Optio
     Some(secret)
 }
 
+fn too_many(what: &str, wait: i64) -> Refused {
+    let text = format!("too many {what} from this network; try again later");
+    let mut refused = Refused::new(ErrorCode::TemporarilyUnavailable, text);
+    refused.retry_after = Some(wait);
+    refused
+}
+
 fn refused(wrong: Wrong) -> Failure {
     match wrong {
         Wrong::RedirectUri(text) => Refused::new(ErrorCode::InvalidRedirectUri, text).into(),
         Wrong::Metadata(text) => Refused::new(ErrorCode::InvalidClientMetadata, text).into(),
+    }
+}
+
+fn problem(problem: Problem) -> Failure {
+    match problem {
+        Problem::Outcome(outcome) => Refused::new(ErrorCode::InvalidClientMetadata, outcome.lines().join("; ")).into(),
+        Problem::Internal(internal) => Failure::Internal(internal),
     }
 }
 

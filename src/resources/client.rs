@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::outcome::Issue;
 use super::secret_fields::MASK;
-use crate::domain::client_metadata::hosts;
+use crate::domain::client_metadata::{MAX_LANGUAGES, hosts, languages};
 use crate::domain::jwk::{KeySet, SECRET_ALGORITHMS};
 use crate::domain::password;
 use crate::domain::redirect_uri::RedirectUri;
@@ -70,11 +70,18 @@ pub(super) fn check(body: &Map<String, Value>, http_redirects: bool, issues: &mu
             "empty secrets do not exist; leave the field out for a public client",
         ));
     }
+    if languages(body) > MAX_LANGUAGES {
+        issues.push(Issue::invalid(
+            "Client.name",
+            format!("and the links are said in more than {MAX_LANGUAGES} languages"),
+        ));
+    }
     sector(body, issues);
     keys(body, http_redirects, issues);
     authentication(body, issues);
     encryption(body, issues);
     request_uris(body, http_redirects, issues);
+    signed_requests(body, issues);
     logout_uris(body, http_redirects, issues);
 }
 
@@ -140,12 +147,8 @@ fn signing_secret(secret: Option<&str>, alg: Option<&str>) -> Result<(), Issue> 
 
 /// Core §8.1: pairwise subjects of several hosts need a sector that holds them together.
 fn sector(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
-    let uris = body.get("auth").and_then(|auth| auth.get("authorization_code"));
-    let listed = uris.and_then(|flow| flow.get("redirect_uris"));
-    let one = uris.and_then(|flow| flow.get("redirect_uri")).and_then(Value::as_str);
     let pairwise = body.get("subject_type").and_then(Value::as_str) == Some("pairwise");
-    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(one.into_iter().chain(texts(listed))).len() > 1
-    {
+    if pairwise && !body.contains_key("sector_identifier_uri") && hosts(redirect_uris(body)).len() > 1 {
         issues.push(Issue::invalid(
             "Client.sector_identifier_uri",
             "required with subject_type pairwise where the redirect URIs have several hosts (OpenID Connect Core §8.1)",
@@ -194,6 +197,21 @@ fn redirect_uris(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
     });
     let legacy = text(body, "redirect_uri").into_iter().flat_map(|list| list.split(','));
     of_flows.chain(legacy.map(str::trim))
+}
+
+/// RFC 9101 §10.5: who sends signed requests alone has something to sign them with.
+fn signed_requests(body: &Map<String, Value>, issues: &mut Vec<Issue>) {
+    if body.get("require_signed_request_object") != Some(&Value::Bool(true)) {
+        return;
+    }
+    let why = if text(body, "request_object_signing_alg") == Some("none") {
+        "goes with a request_object_signing_alg other than none (RFC 9101 §10.5)"
+    } else if !body.contains_key("jwks") && !body.contains_key("jwks_uri") {
+        "needs the client's keys: give jwks or jwks_uri"
+    } else {
+        return;
+    };
+    issues.push(Issue::invalid("Client.require_signed_request_object", why));
 }
 
 fn request_uris(body: &Map<String, Value>, http: bool, issues: &mut Vec<Issue>) {

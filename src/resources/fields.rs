@@ -113,6 +113,7 @@ pub const CLIENT: &[Field] = &[
     field("userinfo_encrypted_response_alg", Kind::OneOf(ENCRYPTION_ALGORITHMS)),
     field("userinfo_encrypted_response_enc", Kind::OneOf(CONTENT_ALGORITHMS)),
     field("request_object_signing_alg", Kind::OneOf(&REQUEST_OBJECT)),
+    field("require_signed_request_object", Kind::Boolean),
     field("request_uris", Kind::Texts),
     field("sector_identifier_uri", Kind::Url),
     field("subject_type", Kind::OneOf(&["public", "pairwise"])),

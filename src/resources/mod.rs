@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 pub mod apply;
 pub mod bundle;
 mod client;
+mod enrol;
 pub mod fields;
 pub mod format;
 pub mod keys;

@@ -51,7 +51,7 @@ pub enum Effect {
 /// A change worked out, to be written over version `base`.
 pub(super) struct Prepared {
     kind: DocumentKind,
-    base: i64,
+    pub(super) base: i64,
     /// The body as it was.
     pub(super) before: Option<Value>,
     /// Whether a secret is another one now.
@@ -203,7 +203,7 @@ impl Documents {
         self.prepare_put(kind, id, document, present.as_ref(), origin, now).await
     }
 
-    async fn prepare_put(
+    pub(super) async fn prepare_put(
         &self,
         kind: DocumentKind,
         id: String,

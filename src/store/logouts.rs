@@ -40,28 +40,53 @@ macro_rules! expire {
     };
 }
 
+/// The login of this id, unless it has ended.
+macro_rules! lasting {
+    () => {
+        "SELECT id FROM session WHERE id = $1 AND family_ended_at IS NULL"
+    };
+}
+macro_rules! join {
+    () => {
+        "INSERT INTO login_client (login_id, client_id, user_id, tries, expires_at) SELECT id, $2, $3, 0, $4 FROM login WHERE TRUE
+         ON CONFLICT (login_id, client_id) DO UPDATE SET due_at = NULL, tries = 0 WHERE login_client.due_at IS NOT NULL"
+    };
+}
+
 impl Store {
     /// Notes that a client takes part in a login, to be told when that ends. One that comes back before it has heard of the end of
-    /// its earlier session has begun another.
+    /// its earlier session has begun another. `false`: the login has ended.
+    ///
+    /// PostgreSQL holds the login's row meanwhile: whoever ends it at the same moment waits, and then finds the client among those to
+    /// be told; or has ended it, and nobody joins.
     pub async fn join_login(
         &self,
         login_id: Uuid,
         client_id: &str,
         user_id: &str,
         expires_at: Timestamp,
-    ) -> Result<()> {
-        sql!(
-            self.writer(),
-            execute,
-            "INSERT INTO login_client (login_id, client_id, user_id, tries, expires_at)
-             SELECT $1, $2, $3, 0, $4 WHERE EXISTS (SELECT 1 FROM session WHERE id = $1 AND family_ended_at IS NULL)
-             ON CONFLICT (login_id, client_id) DO UPDATE SET due_at = NULL, tries = 0 WHERE login_client.due_at IS NOT NULL",
-            login_id,
-            client_id,
-            user_id,
-            expires_at,
-        )
-        .map(drop)
+    ) -> Result<bool> {
+        match self.writer() {
+            Db::Postgres(db) => {
+                let text = concat!(
+                    "WITH login AS (",
+                    lasting!(),
+                    " FOR SHARE), joined AS (",
+                    join!(),
+                    ") SELECT id FROM login"
+                );
+                let query = sqlx::query(text).bind(login_id).bind(client_id).bind(user_id).bind(expires_at);
+                Ok(lent!(db, loan => query.fetch_optional(loan.ask()))?.is_some())
+            }
+            Db::Sqlite(db) => {
+                let query = sqlx::query(concat!("WITH login AS (", lasting!(), ") ", join!()));
+                let query = query.bind(login_id).bind(client_id).bind(user_id).bind(expires_at);
+                if query.execute(db).await?.rows_affected() > 0 {
+                    return Ok(true);
+                }
+                Ok(sqlx::query(lasting!()).bind(login_id).fetch_optional(db).await?.is_some())
+            }
+        }
     }
 
     /// Ends a login for good and answers the clients that are to be told; `None` where it had ended before. Back-Channel Logout

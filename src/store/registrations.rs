@@ -2,29 +2,52 @@
 
 use uuid::Uuid;
 
-use super::{Result, Store};
+use super::{Result, Store, Tx};
 use crate::domain::secret::Digest;
 use crate::domain::time::Timestamp;
 
-impl Store {
-    /// Keeps the digest of a new client's registration access token. `expires_at`: when the client goes, if nobody uses it.
-    pub async fn insert_registration(
-        &self,
-        client_id: &str,
-        digest: Digest,
-        expires_at: Option<Timestamp>,
-    ) -> Result<()> {
+/// What is written beside the document of a client that registers.
+#[derive(Clone, Debug)]
+pub struct Enrolment {
+    /// The digest of its registration access token.
+    pub digest: Digest,
+    /// When it goes, if nobody uses it.
+    pub expires_at: Option<Timestamp>,
+    /// The initial access token that it was let in by, its row and digest.
+    pub let_in_by: Option<(Uuid, Digest)>,
+}
+
+impl Tx {
+    /// Keeps a registration, and takes one use of the initial access token that it comes with; `false` where there was none left, and
+    /// the transaction is not to be committed.
+    pub async fn enrol(&mut self, client_id: &str, enrolment: &Enrolment, now: Timestamp) -> Result<bool> {
+        if let Some((id, digest)) = enrolment.let_in_by {
+            let used = sql!(
+                self.conn(),
+                execute,
+                "UPDATE initial_access_token SET uses_left = uses_left - 1
+                 WHERE id = $1 AND digest = $2 AND expires_at > $3 AND uses_left > 0",
+                id,
+                digest.as_bytes(),
+                now,
+            )?;
+            if used == 0 {
+                return Ok(false);
+            }
+        }
         sql!(
-            self.writer(),
+            self.conn(),
             execute,
             "INSERT INTO registration (client_id, digest, expires_at) VALUES ($1, $2, $3)",
             client_id,
-            digest.as_bytes(),
-            expires_at,
-        )
-        .map(drop)
+            enrolment.digest.as_bytes(),
+            enrolment.expires_at,
+        )?;
+        Ok(true)
     }
+}
 
+impl Store {
     /// Whether this is the client's registration access token, or the one before it.
     pub async fn is_registration_token(&self, client_id: &str, digest: Digest) -> Result<bool> {
         let found = sql!(
@@ -99,20 +122,6 @@ impl Store {
             now,
         )?;
         Ok(found.is_some())
-    }
-
-    /// Takes one use of an initial access token; `false` where there was none left.
-    pub async fn use_initial_access_token(&self, id: Uuid, digest: Digest, now: Timestamp) -> Result<bool> {
-        let used = sql!(
-            self.writer(),
-            execute,
-            "UPDATE initial_access_token SET uses_left = uses_left - 1
-             WHERE id = $1 AND digest = $2 AND expires_at > $3 AND uses_left > 0",
-            id,
-            digest.as_bytes(),
-            now,
-        )?;
-        Ok(used > 0)
     }
 
     /// Removes initial access tokens that have expired, and clients that registered and were never used, with what they left.

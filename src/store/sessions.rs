@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::coalesce::Queue;
 use super::postgres::Loan;
 use super::{Db, Pools, Result, Store, Tx};
+use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 
@@ -340,6 +341,12 @@ async fn insert_postgres(loan: &mut Loan, sessions: &[Session]) -> Result<()> {
 }
 
 impl Session {
+    /// Whether an ID token goes with a token of this scope. Where `openid` was granted it must be in it still (Core §12.2); Aidbox's ID
+    /// tokens, and those of `response_type: code id_token` there, never had it.
+    pub fn has_id_token(&self, scope: &Scope) -> bool {
+        self.id_token && (scope.contains(OPENID) || !self.granted_scope.split(' ').any(|word| word == OPENID))
+    }
+
     /// When the sweep looks whether the row may go. With a refresh token it is no later than the token would be kept if it were spent
     /// at once: spending it then changes no index.
     fn row_expires_at(&self) -> Timestamp {

@@ -5,15 +5,16 @@ use axum::extract::State;
 use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
+use super::about_client::AboutClient;
 use super::authorize::{draw, posted_by, sound_request};
 use super::body::PageForm;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
-use super::login::{web_link, with_query};
+use super::login::with_query;
 use super::page::{Page, host, layout};
 use super::pages::{Consent, ScopeLine};
 use super::respond::respond;
-use super::{App, error_page, logo};
+use super::{App, error_page};
 use crate::domain::client::Registered;
 use crate::domain::scope::{ADMIN, OFFLINE_ACCESS, OPENID, Scope};
 use crate::identity::login::SignedIn;
@@ -35,19 +36,20 @@ pub(crate) fn page(
     let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
     let (csrf, cookie) = csrf::issue(app, headers, form, app.clock.now());
     let document = &request.client.document;
+    let about = AboutClient::of(app, headers, request);
     let view = Consent {
         layout: layout(app, None),
         action: app.href(&with_query("/consent", &query)),
         csrf,
-        client_name: request.client.name.clone(),
+        client_name: about.name,
         client_id: request.client.id.clone(),
         redirect_host: host(&request.return_to.redirect_uri),
         user_label: login.user.label(),
         scopes: request.asked_of(&login.user).scope.words().map(|word| line(word, before)).collect(),
-        logo_uri: logo::shown(app, &request.client),
-        policy_uri: web_link(document.policy_uri.as_deref()),
-        tos_uri: web_link(document.tos_uri.as_deref()),
-        client_uri: web_link(document.client_uri.as_deref()),
+        logo_uri: about.logo_uri,
+        policy_uri: about.policy_uri,
+        tos_uri: about.tos_uri,
+        client_uri: about.client_uri,
         unverified: request.client.is_unverified(),
         described_at: (document.registration == Some(Registered::MetadataDocument)).then(|| host(&request.client.id)),
         resource_hosts: request.resources.iter().flatten().map(|resource| host(resource)).collect(),

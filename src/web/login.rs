@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 
+use super::about_client::AboutClient;
 use super::authorize::signed_in;
 use super::body::{PageForm, PageQuery};
 use super::check_session::keep_state;
@@ -17,7 +18,7 @@ use super::guard::RequestId;
 use super::page::{Page, host, layout, see_other};
 use super::pages::{Login, SignedIn};
 use super::respond::respond;
-use super::{App, error_page, logo};
+use super::{App, error_page};
 use crate::identity::sign_in::{Attempt, Refused};
 use crate::oauth::Params;
 use crate::oauth::authorize::AuthorizationRequest;
@@ -43,19 +44,19 @@ pub(crate) fn page(
 ) -> Response {
     let query = params.to_query();
     let (csrf, cookie) = csrf::issue(app, headers, Form { name: FORM, login: "", subject: &query }, app.clock.now());
-    let document = request.map(|request| &request.client.document);
+    let about = request.map(|request| AboutClient::of(app, headers, request));
     let username =
         told.username.or_else(|| request.and_then(|request| request.login_hint.as_deref())).unwrap_or_default();
     let view = Login {
         layout: layout(app, None),
         action: app.href(&with_query("/login", &query)),
         csrf,
-        client_name: request.map(|request| request.client.name.clone()),
+        client_name: about.as_ref().map(|about| about.name.clone()),
         client_host: request.map(|request| host(&request.return_to.redirect_uri)),
-        logo_uri: request.and_then(|request| logo::shown(app, &request.client)),
-        policy_uri: document.and_then(|document| web_link(document.policy_uri.as_deref())),
-        tos_uri: document.and_then(|document| web_link(document.tos_uri.as_deref())),
-        client_uri: document.and_then(|document| web_link(document.client_uri.as_deref())),
+        logo_uri: about.as_ref().and_then(|about| about.logo_uri.clone()),
+        policy_uri: about.as_ref().and_then(|about| about.policy_uri.clone()),
+        tos_uri: about.as_ref().and_then(|about| about.tos_uri.clone()),
+        client_uri: about.and_then(|about| about.client_uri),
         username: username.to_owned(),
         error: told.error,
         notice: None,
@@ -200,9 +201,4 @@ fn start(params: &Params) -> String {
 /// A path with a query, where there is one.
 pub(crate) fn with_query(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
-}
-
-/// Links lead to the web and nowhere else.
-pub(crate) fn web_link(uri: Option<&str>) -> Option<String> {
-    uri.filter(|uri| uri.starts_with("https://") || uri.starts_with("http://")).map(str::to_owned)
 }

@@ -31,9 +31,8 @@ const EMPTY: &[u8] =
 /// A logo changes with its address, and is looked for anew after a day all the same.
 const CACHING: &str = "public, max-age=86400";
 
-/// The address under which a page shows the logo of a client; none where it has none, or it was not to be had lately.
-pub(crate) fn shown(app: &App, client: &Client) -> Option<String> {
-    let uri = client.document.logo_uri.as_deref()?;
+/// The address under which a page shows a logo of a client; none where it was not to be had lately.
+pub(crate) fn shown(app: &App, client: &Client, uri: &str) -> Option<String> {
     let own = uri.strip_prefix(app.provider.issuer()).is_some_and(|rest| rest.starts_with('/'));
     if own || uri.starts_with("data:image/png;base64,") {
         // A stranger does not choose what of ours a page of ours asks for.
@@ -96,7 +95,7 @@ impl Logos {
     async fn of(&self, app: &App, client_id: &str, version_asked: &str) -> Result<Option<Vec<u8>>, Internal> {
         let client = app.provider.registry().client(client_id).await?.filter(|client| client.active);
         let Some(client) = client else { return Ok(None) };
-        let Some(uri) = client.document.logo_uri.as_deref().filter(|uri| version(uri) == version_asked) else {
+        let Some(uri) = client.logo_uris().find(|uri| version(uri) == version_asked) else {
             return Ok(None);
         };
         let address = Digest::of(uri.as_bytes());

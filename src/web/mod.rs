@@ -19,6 +19,7 @@ use crate::oauth::discovery::paths;
 use crate::registration::Registration;
 use crate::resources::Documents;
 
+mod about_client;
 mod admin;
 mod assets;
 mod authorize;

@@ -65,9 +65,14 @@ pub(crate) async fn post(
 }
 
 /// `GET /oauth2/register/{client_id}`
-pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+pub(crate) async fn get(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let Some(registration) = served(&app) else { return StatusCode::NOT_FOUND.into_response() };
-    answer(StatusCode::OK, registration.read(&id, bearer(&headers)).await)
+    answer(StatusCode::OK, registration.read(&id, bearer(&headers), address, app.clock.now()).await)
 }
 
 /// `HEAD` changes nothing, and so does not hand out a new token.
@@ -78,19 +83,25 @@ pub(crate) async fn head() -> StatusCode {
 /// `PUT /oauth2/register/{client_id}`
 pub(crate) async fn put(
     State(app): State<App>,
+    ClientAddress(address): ClientAddress,
     Path(id): Path<String>,
     headers: HeaderMap,
     Metadata(metadata): Metadata,
 ) -> Response {
     let Some(registration) = served(&app) else { return StatusCode::NOT_FOUND.into_response() };
-    let updated = registration.update(&id, bearer(&headers), metadata, app.clock.now()).await;
+    let updated = registration.update(&id, bearer(&headers), metadata, address, app.clock.now()).await;
     answer(StatusCode::OK, updated)
 }
 
 /// `DELETE /oauth2/register/{client_id}`
-pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+pub(crate) async fn delete(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let Some(registration) = served(&app) else { return StatusCode::NOT_FOUND.into_response() };
-    match registration.delete(&id, bearer(&headers), app.clock.now()).await {
+    match registration.delete(&id, bearer(&headers), address, app.clock.now()).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(failure) => failed(failure),
     }

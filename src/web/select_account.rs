@@ -6,14 +6,15 @@ use axum::extract::State;
 use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
+use super::App;
+use super::about_client::AboutClient;
 use super::authorize::posted_by;
 use super::body::PageForm;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
-use super::login::{web_link, with_query};
+use super::login::with_query;
 use super::page::{Page, host, layout, see_other};
 use super::pages::SelectAccount;
-use super::{App, logo};
 use crate::identity::login::SignedIn;
 use crate::oauth::Params;
 use crate::oauth::authorize::AuthorizationRequest;
@@ -31,20 +32,21 @@ pub(crate) fn page(
     let query = params.to_query();
     let form = Form { name: FORM, login: &login.id.to_string(), subject: &query };
     let (csrf, cookie) = csrf::issue(app, headers, form, app.clock.now());
-    let (document, redirect_uri) = (&request.client.document, &request.return_to.redirect_uri);
+    let redirect_uri = &request.return_to.redirect_uri;
     let user_label = login.user.label();
+    let about = AboutClient::of(app, headers, request);
     let view = SelectAccount {
         layout: layout(app, None),
         action: app.href(&with_query("/select_account", &query)),
         csrf,
-        client_name: request.client.name.clone(),
+        client_name: about.name,
         client_host: host(redirect_uri),
         user_name: login.user.sign_in_name().filter(|name| *name != user_label).map(str::to_owned),
         user_label,
-        client_uri: web_link(document.client_uri.as_deref()),
-        logo_uri: logo::shown(app, &request.client),
-        policy_uri: web_link(document.policy_uri.as_deref()),
-        tos_uri: web_link(document.tos_uri.as_deref()),
+        client_uri: about.client_uri,
+        logo_uri: about.logo_uri,
+        policy_uri: about.policy_uri,
+        tos_uri: about.tos_uri,
     };
     Page::new(view).cookie(cookie).form_target(redirect_uri).into_response()
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, bearer, media_type};
 use super::{App, cors, protocol_error};
-use crate::oauth::{ErrorCode, Refused};
+use crate::oauth::{ErrorCode, Failure, Refused};
 
 /// `GET`: the token is in the `Authorization` header.
 pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
@@ -60,7 +60,8 @@ async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response
             Ok(claims) => match app.provider.signed_userinfo(&token, &claims, now).await {
                 Ok(Some(jwt)) => Ok(([(CONTENT_TYPE, "application/jwt")], jwt).into_response()),
                 Ok(None) => Ok(Json(claims).into_response()),
-                Err(internal) => return protocol_error::internal_error(&internal),
+                Err(Failure::Refused(why)) => Err(why),
+                Err(Failure::Internal(internal)) => return protocol_error::internal_error(&internal),
             },
             Err(why) => Err(why),
         }

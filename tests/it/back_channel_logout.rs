@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use countersign::clock::monotonic_millis;
+use countersign::config::DatabaseUrl;
+use countersign::store::sessions::Session;
 use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 use serde_json::{Value, json};
 
@@ -77,6 +79,87 @@ async fn arrived(elsewhere: &Elsewhere, path: &str, expected: usize) -> Vec<Stri
         pairs[0].1.clone()
     };
     posted.iter().map(token).collect()
+}
+
+/// The row of a login of Alice.
+fn login(server: &Server) -> Session {
+    let (id, now) = (uuid::Uuid::new_v4(), server.instance.clock.now());
+    Session {
+        id,
+        kind: "login".into(),
+        family: id,
+        parent: None,
+        shared: false,
+        user_id: Some("alice".into()),
+        user_epoch: Some(1),
+        client_id: None,
+        client_epoch: None,
+        scope: String::new(),
+        granted_scope: String::new(),
+        audience: String::new(),
+        id_token: false,
+        token_digest: Some(vec![0; 32]),
+        token_expires_at: now.plus(3_600),
+        refresh_digest: None,
+        refresh_expires_at: None,
+        refresh_limit: None,
+        rotated_at: None,
+        successor: None,
+        auth_time: Some(now),
+        claims: None,
+        seen_at: now,
+        created_at: now,
+        ended_at: None,
+    }
+}
+
+both!(
+    async fn who_joins_a_session_at_the_moment_of_its_end_hears_of_it_or_does_not_join(server: Server) {
+        let (store, now) = (&server.instance.store, server.instance.clock.now());
+        let mut joined = 0;
+        for n in 0..60 {
+            let session = login(&server);
+            let id = session.id;
+            store.insert_session(session).await.unwrap();
+            let (one, other) = (store.clone(), store.clone());
+            let join = async move {
+                tokio::time::sleep(Duration::from_micros(n * 50)).await;
+                one.join_login(id, "web-app", "alice", now.plus(60)).await.unwrap()
+            };
+            let end = async move {
+                tokio::time::sleep(Duration::from_micros(1_500)).await;
+                other.end_login(id, now).await.unwrap().unwrap()
+            };
+            let (join, end) = (tokio::spawn(join), tokio::spawn(end));
+            let (takes_part, told) = (join.await.unwrap(), end.await.unwrap());
+            assert_eq!(told, if takes_part { vec!["web-app".to_owned()] } else { Vec::new() }, "try {n}");
+            joined += u32::from(takes_part);
+            assert!(!store.join_login(id, "web-app", "alice", now.plus(60)).await.unwrap(), "it has ended");
+        }
+        assert!(joined > 0, "the race was never run");
+    }
+);
+
+/// PostgreSQL alone has several who write at once: the end of a session is under way, and not committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_waits_for_a_sign_out_that_is_under_way_and_then_gives_nothing() {
+    let server = server(Database::Postgres).await;
+    server.web_app(json!({"backchannel_logout_uri": "http://127.0.0.1:9/out", "first_party": true})).await;
+    server.alice().await;
+    let browser = server.signed_in().await;
+    let DatabaseUrl::Postgres(url) = &server.settings.database_url else { panic!("another database") };
+    let pool = sqlx::PgPool::connect(url).await.unwrap();
+    let mut ending = pool.begin().await.unwrap();
+    let end = "UPDATE session SET family_ended_at = created_at WHERE kind = 'login'";
+    assert_eq!(sqlx::query(end).execute(&mut *ending).await.unwrap().rows_affected(), 1);
+    let query = request(&[("scope", "openid")]);
+    let mut answer = std::pin::pin!(server.authorize(&browser, &query));
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut answer).await;
+    assert!(early.is_err(), "it does not wait: {early:?}");
+    ending.commit().await.unwrap();
+    assert_eq!(answer.await.returned().expect("error"), "login_required");
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM login_client").fetch_one(&pool).await.unwrap();
+    assert_eq!(rows, 0);
 }
 
 // §2.1

@@ -7,7 +7,7 @@ use aws_lc_rs::rsa::{KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde_json::{Value, json};
 
-use crate::support::{Database, Elsewhere, Server, both, issues, jwt, send, text};
+use crate::support::{Database, Elsewhere, Server, assert_refused, both, issues, jwt, send, text};
 
 /// An RSA key of a client, and its public half.
 fn rsa() -> (PrivateDecryptingKey, Value) {
@@ -125,10 +125,94 @@ async fn keys_come_from_the_clients_jwks_uri_and_without_one_that_does_nothing_i
     let sig = json!({"kty": "RSA", "n": public["n"], "e": "AQAB", "use": "sig"});
     change["jwks_uri"] = json!(elsewhere.put("/other", json!({"keys": [sig]}).to_string()));
     server.web_app(change).await;
-    let (status, body) = server.redeem(&server.code("openid").await).await;
-    assert_eq!((status.as_u16(), &body["error"]), (500, &json!("server_error")));
-    assert!(body.get("id_token").is_none() && body.get("access_token").is_none(), "{body}");
+    let code = server.code("openid").await;
+    let refused = server.redeem(&code).await;
+    assert_refused(&refused, 400, "invalid_request", "RSA-OAEP-256");
+    assert!(refused.1.get("id_token").is_none() && refused.1.get("access_token").is_none(), "{refused:?}");
+    // A new key is found where the old ones were, and the code is as good as ever.
+    elsewhere.put("/other", json!({"keys": [public]}).to_string());
+    server.wait(11);
+    opened(&private, text(&server.redeemed(&code).await, "id_token"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_keys_cannot_be_fetched_nothing_is_spent() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        let networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let server = Server::start_with(database, |settings| {
+            settings.outbound_networks = networks;
+            settings.allow_grants.implicit = true;
+        })
+        .await;
+        let elsewhere = Elsewhere::start().await;
+        server.alice().await;
+        let (private, public) = rsa();
+        let mut change = asked_for("id_token", "RSA-OAEP-256", "A256GCM");
+        crate::support::merge(&mut change, &asked_for("userinfo", "RSA-OAEP-256", "A256GCM"));
+        change["jwks_uri"] = json!(elsewhere.put_with("/jwks", 500, &[], ""));
+        change["grant_types"] = json!(["code", "implicit", "password"]);
+        change["response_types"] = json!(["code", "id_token"]);
+        server.web_app(change).await;
+        let code = server.code("openid").await;
+        let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", "http://localhost:4200")];
+        let request = server.http.post(server.url("/oauth2/token")).basic_auth("web-app", Some("client-secret"));
+        let away = request.form(&form).send().await.unwrap();
+        assert_eq!(away.status(), 503);
+        assert!(away.headers().contains_key("retry-after"));
+        assert_eq!(away.json::<Value>().await.unwrap()["error"], "temporarily_unavailable");
+        // RFC 6749 section 4.1.2.1: in the browser it is the client that hears of it.
+        let browser = server.signed_in().await;
+        let query = [("response_type", "id_token"), ("client_id", "web-app"), ("scope", "openid"), ("nonce", "n")];
+        let returned = server.sign_in_and_consent(&browser, &query).await;
+        assert_eq!(returned.expect("error"), "temporarily_unavailable");
+        // What has no ID token in it needs no key.
+        let plain = server.tokens("profile").await;
+        assert_eq!(plain.get("id_token"), None);
+
+        elsewhere.put("/jwks", json!({"keys": [public]}).to_string());
+        server.wait(11);
+        let tokens = server.redeemed(&code).await;
+        opened(&private, text(&tokens, "id_token"));
+        // The set is kept for an hour beyond its time; then it is gone.
+        elsewhere.put_with("/jwks", 500, &[], "");
+        server.wait(2 * 3_600);
+        assert_eq!(server.refresh(text(&tokens, "refresh_token")).await.0, 503);
+        elsewhere.put("/jwks", json!({"keys": [public]}).to_string());
+        server.wait(11);
+        opened(&private, text(&server.refreshed(text(&tokens, "refresh_token")).await, "id_token"));
+    }
+}
+
+both!(
+    async fn without_a_key_that_does_the_client_is_told_and_its_code_and_refresh_token_stay(server: Server) {
+        server.alice().await;
+        let (private, public) = rsa();
+        let sig = json!({"kty": "RSA", "n": public["n"], "e": "AQAB", "use": "sig"});
+        let mut change = asked_for("id_token", "RSA-OAEP-256", "A128GCM");
+        crate::support::merge(&mut change, &asked_for("userinfo", "RSA-OAEP-256", "A128GCM"));
+        change["jwks"] = json!({"keys": [public]});
+        change["grant_types"] = json!(["code", "password"]);
+        server.web_app(change).await;
+        let (code, tokens) = (server.code("openid").await, server.tokens("openid").await);
+        server.patch("/Client/web-app", json!({"jwks": {"keys": [sig]}})).await;
+        let refresh = text(&tokens, "refresh_token");
+        for _ in 0..2 {
+            assert_refused(&server.redeem(&code).await, 400, "invalid_request", "add one with use enc");
+            assert_refused(&server.refresh(refresh).await, 400, "invalid_request", "add one with use enc");
+        }
+        let form = [
+            ("grant_type", "password"),
+            ("username", "alice"),
+            ("password", "correct-horse-battery"),
+            ("scope", "openid"),
+        ];
+        assert_refused(&server.token(&form).await, 400, "invalid_request", "add one with use enc");
+        assert_eq!(server.userinfo(text(&tokens, "access_token")).await.0, 400);
+        server.patch("/Client/web-app", json!({"jwks": {"keys": [public]}})).await;
+        opened(&private, text(&server.redeemed(&code).await, "id_token"));
+        opened(&private, text(&server.refreshed(refresh).await, "id_token"));
+    }
+);
 
 // Registration §2
 both!(

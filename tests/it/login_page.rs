@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Server, both, jwt, request, text};
+use crate::support::{Database, Server, both, issues, jwt, request, send, text};
 
 const PASSWORD: &str = "correct-horse-battery";
 
@@ -28,6 +28,55 @@ both!(
         assert_eq!(page.attribute("img", "src"), Some(format!("{}/static/logo.png", server.issuer())));
         assert!(!page.has("script") && !page.has("[onclick]") && !page.has("main b"));
         assert!(page.attribute("html", "lang").is_some() && page.has("meta[name=viewport]"));
+    }
+);
+
+// RFC 7591 §2.2; OpenID Connect Core §3.1.2.1
+both!(
+    async fn a_client_is_shown_in_the_language_of_the_person(server: Server) {
+        let document = json!({
+            "name": "Ward", "name#de": "Station", "name#fr-CA": "Unité", "policy_uri": "https://app.example/privacy",
+            "policy_uri#DE": "https://app.example/datenschutz", "tos_uri#de": "https://app.example/agb",
+            "logo_uri": "https://app.example/logo.png", "logo_uri#de": "https://app.example/zeichen.png",
+        });
+        server.web_app(document).await;
+        server.alice().await;
+        let shown = |accept: &'static str, ui_locales: &'static str| {
+            let server = &server;
+            async move {
+                let browser = server.browser();
+                let query = request(&[("scope", "openid"), ("ui_locales", ui_locales)]);
+                let get =
+                    browser.http.get(server.url("/oauth2/authorize")).query(&query).header("accept-language", accept);
+                browser.send(get).await
+            }
+        };
+        let plain = shown("en-GB, de;q=0.9", "").await;
+        assert!(plain.text("main").contains("Ward") && plain.has("a[href='https://app.example/privacy']"), "{plain:?}");
+        assert!(!plain.html.contains("agb"), "{plain:?}");
+        for (accept, ui_locales) in [("de-AT, en;q=0.9", ""), ("en", "nl de-CH"), ("fr;q=0.2, de;q=0.7", "")] {
+            let page = shown(accept, ui_locales).await;
+            assert!(page.is_login() && page.text("main").contains("Station"), "{page:?}");
+            assert!(
+                page.has("a[href='https://app.example/datenschutz']") && page.has("a[href='https://app.example/agb']")
+            );
+            assert_ne!(page.attribute("img.logo", "src"), plain.attribute("img.logo", "src"));
+        }
+        assert!(shown("fr-CA", "").await.text("main").contains("Unité"));
+        assert!(shown("fr", "").await.text("main").contains("Ward"));
+        // The consent page as well, to which ui_locales goes on.
+        let browser = server.browser();
+        let page = server.authorize(&browser, &request(&[("scope", "openid"), ("ui_locales", "de")])).await;
+        let page = browser.sign_in(&page, "alice", "correct-horse-battery").await;
+        let page = browser.follow(page).await;
+        assert!(page.is_consent() && page.text("main").contains("Station"), "{page:?}");
+
+        let mut many = json!({"grant_types": ["code"]});
+        for n in 0..31 {
+            many[format!("name#x{n:02}")] = json!("Ward");
+        }
+        let (status, outcome) = send(&server, "PUT", "/Client/many", many).await;
+        assert_eq!((status, issues(&outcome)[0].0.as_str()), (422, "Client.name"), "{outcome}");
     }
 );
 

@@ -92,11 +92,57 @@ both!(
     }
 );
 
+// Back-Channel Logout §2.1, Front-Channel Logout §2
+both!(
+    async fn clients_of_two_sectors_cannot_tell_by_the_sid_that_it_is_the_same_session(server: Server) {
+        server.alice().await;
+        let front = |id: &str, host: &str| json!({"frontchannel_logout_uri": format!("https://{host}/{id}/out")});
+        for (id, host) in [("a1", "a.example"), ("a2", "a.example"), ("c", "c.example")] {
+            client(&server, id, host, front(id, host)).await;
+        }
+        client(&server, "plain", "p.example", json!({"subject_type": "public"})).await;
+        let sid = |tokens: &Value| text(&jwt(text(tokens, "id_token")).1, "sid").to_owned();
+        let browser = server.browser();
+        let (a1, a2) = (tokens_in(&server, &browser, "a1").await, tokens_in(&server, &browser, "a2").await);
+        let (c, plain) = (tokens_in(&server, &browser, "c").await, tokens_in(&server, &browser, "plain").await);
+        assert_eq!(sid(&a1), sid(&a2), "one sector, one session");
+        assert!(sid(&a1) != sid(&c) && sid(&a1) != sid(&plain) && sid(&c) != sid(&plain));
+        assert_ne!(sid(&tokens(&server, "a1").await), sid(&a1), "another session");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", text(&a1, "refresh_token"))];
+        let again = server.post_form("/oauth2/token", Some(("a1", "client-secret")), &form).await.1;
+        assert_eq!(sid(&again), sid(&a1));
+        // A hint is about its session, also in a browser that does not show the cookie; each frame gets the sid of its client.
+        let elsewhere = server.signed_in().await;
+        let query = format!("/oauth2/logout?id_token_hint={}", text(&c, "id_token"));
+        let page = elsewhere.get(&server.url(&query)).await;
+        assert_ne!(page.text("h1"), "Signed out", "the hint is about another session: {page:?}");
+        let page = browser.get(&server.url(&query)).await;
+        assert_eq!(page.text("h1"), "Signed out");
+        for (id, host, tokens) in [("a1", "a.example", &a1), ("a2", "a.example", &a2), ("c", "c.example", &c)] {
+            let frame = format!("https://{host}/{id}/out?iss=");
+            let rest = page.html.split(&frame).nth(1).unwrap_or_else(|| panic!("no frame of {id}: {}", page.html));
+            let rest = &rest[..rest.find('"').unwrap()];
+            assert!(rest.ends_with(&format!("sid={}", sid(tokens))), "{id}: {rest}");
+        }
+    }
+);
+
 both!(
     async fn several_hosts_need_a_sector(server: Server) {
         let document = json!({"grant_types": ["code"], "subject_type": "pairwise", "auth": {"authorization_code": {"redirect_uris": ["https://a.example/", "https://b.example/"]}}});
         let (status, outcome) = send(&server, "PUT", "/Client/x", document).await;
         assert_eq!((status, issues(&outcome)[0].0.as_str()), (422, "Client.sector_identifier_uri"));
+        // Whatever flow they are of, and in the shape of 2018.
+        for change in [
+            json!({"auth": {"authorization_code": {"redirect_uri": "https://a.example/"}, "implicit": {"redirect_uri": "https://b.example/"}}}),
+            json!({"redirect_uri": "https://a.example/,https://b.example/"}),
+        ] {
+            let mut document = json!({"grant_types": ["code", "implicit"], "subject_type": "pairwise"});
+            crate::support::merge(&mut document, &change);
+            let (status, outcome) = send(&server, "PUT", "/Client/x", document).await;
+            assert_eq!(status, 422, "{outcome}");
+            assert!(issues(&outcome).iter().any(|(path, _)| path == "Client.sector_identifier_uri"), "{outcome}");
+        }
     }
 );
 

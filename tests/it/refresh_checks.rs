@@ -110,3 +110,35 @@ both!(
         assert!(status == 400 || third.get("scope").is_none(), "{third}");
     }
 );
+
+// Core §12.2
+both!(
+    async fn a_refresh_without_openid_has_no_id_token(server: Server) {
+        server.web_app(json!({"scope": ["openid", "profile"], "first_party": false})).await;
+        server.alice().await;
+        let tokens = server.tokens("openid profile").await;
+        let narrowed = |token: String| {
+            let server = &server;
+            async move {
+                let form = [("grant_type", "refresh_token"), ("refresh_token", &token), ("scope", "profile")];
+                server.token(&form).await
+            }
+        };
+        let (status, less) = narrowed(text(&tokens, "refresh_token").to_owned()).await;
+        assert_eq!((status.as_u16(), &less["scope"], less.get("id_token")), (200, &json!("profile"), None));
+        assert_eq!(server.userinfo(text(&less, "access_token")).await.0, 403, "it lacks the scope openid");
+        // The grant has it still.
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", text(&less, "refresh_token")),
+            ("scope", "openid profile"),
+        ];
+        let (_, whole) = server.token(&form).await;
+        assert!(whole["id_token"].is_string(), "{whole}");
+        // A client that has lost the scope meanwhile gets none either, from a code or a refresh.
+        let code = server.code("openid profile").await;
+        server.patch("/Client/web-app", json!({"scope": ["profile"]})).await;
+        assert_eq!(server.redeemed(&code).await.get("id_token"), None);
+        assert_eq!(server.refreshed(text(&whole, "refresh_token")).await.get("id_token"), None);
+    }
+);

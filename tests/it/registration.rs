@@ -355,6 +355,13 @@ mod a_token_is_needed_where_the_mode_says_so {
             "invalid_redirect_uri",
             "",
         );
+        // Neither does what only the door of documents refuses.
+        let keyless =
+            json!({"id_token_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_enc": "A128GCM"});
+        for _ in 0..3 {
+            let refused = server.register(Some(&token), &metadata(&keyless)).await;
+            assert_refused(&refused, 400, "invalid_client_metadata", "jwks");
+        }
         for _ in 0..2 {
             let (status, client) = server
                 .register(

@@ -1,6 +1,7 @@
 //! The management of a registration by its client: RFC 7592.
 
 use countersign::config::Registration;
+use countersign::domain::bearer::{Bearer, Kind};
 use serde_json::{Value, json};
 
 use crate::registration::{CALLBACK, open, server};
@@ -141,6 +142,32 @@ open!(
         assert!(!server.is_active(text(&tokens, "access_token")).await);
         assert_eq!(server.post_form("/oauth2/introspect", Some((id, secret)), &[("token", "x")]).await.0, 401);
         assert_eq!(send(&server, "GET", &format!("/Client/{id}"), ()).await.0, 410);
+    }
+);
+
+open!(
+    async fn wrong_tokens_are_limited_for_each_network(server: Server) {
+        let client = server.registered(json!({})).await;
+        let token = text(&client, "registration_access_token");
+        let wrong = Bearer::generate(Kind::RegistrationAccessToken, uuid::Uuid::new_v4()).reveal();
+        for n in 0..300 {
+            let method = ["GET", "DELETE"][n % 2];
+            assert_eq!(server.manage(method, &client, &wrong, None).await.0, 401, "{n}");
+        }
+        for token in [wrong.as_str(), token] {
+            assert_refused(&server.manage("GET", &client, token, None).await, 429, "temporarily_unavailable", "later");
+        }
+        let update = update(&client);
+        assert_eq!(server.manage("PUT", &client, token, Some(&update)).await.0, 429);
+        let response =
+            server.http.get(text(&client, "registration_client_uri")).bearer_auth(token).send().await.unwrap();
+        let wait: i64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=12).contains(&wait), "{wait}");
+        server.wait(wait);
+        // A right one is not counted.
+        let (status, found) = server.manage("GET", &client, token, None).await;
+        assert_eq!(status, 200, "{found}");
+        assert_eq!(server.manage("GET", &client, text(&found, "registration_access_token"), None).await.0, 200);
     }
 );
 

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Browser, ClientKey, Database, Elsewhere, Query, Server, both, merge, text, unsigned};
+use crate::support::{
+    Browser, ClientKey, Database, Elsewhere, Query, Server, both, issues, merge, send, text, unsigned,
+};
 
 const CALLBACK: &str = "http://localhost:4200/cb";
 /// What is outside of the object in a request of OpenID Connect, and with it where the answer goes if the object is at fault.
@@ -234,5 +236,71 @@ both!(
         let answer = browser.consent(&page, "approve").await.returned();
         assert_eq!((answer.get("state"), answer.get("code").is_some()), (Some("inside"), true), "{answer:?}");
         assert_eq!(elsewhere.hits("/r"), 1);
+    }
+);
+
+// RFC 9101 §10.5
+both!(
+    async fn a_client_that_sends_signed_requests_alone_is_not_impersonated_by_plain_ones(server: Server) {
+        let key = ClientKey::new("ES256", "k");
+        let browser = prepared(&server, &key).await;
+        client(&server, &key, json!({"require_signed_request_object": true, "first_party": false})).await;
+        let plain = server.authorize(&browser, &[TOLD.as_slice(), &[("state", "s")]].concat()).await.returned();
+        assert_eq!((plain.expect("error").as_str(), plain.get("state")), ("invalid_request", Some("s")));
+        assert!(plain.expect("error_description").contains("require_signed_request_object"), "{plain:?}");
+        let nothing = unsigned(&object(&server, &json!({})));
+        assert_eq!(
+            returned(&server, &browser, &TOLD, ("request", &nothing)).await.expect("error"),
+            "invalid_request_object"
+        );
+
+        // What is outside does not count, and the request goes on over several pages.
+        let signed = key.sign(&object(&server, &json!({"prompt": "login consent", "max_age": 10})));
+        let outside = [OUTSIDE[0], OUTSIDE[1], OUTSIDE[2], ("claims", "nonsense"), ("request", signed.as_str())];
+        let page = server.authorize(&browser, &outside).await;
+        assert!(page.is_login(), "{page:?}");
+        server.wait(300);
+        let page = browser.sign_in(&page, "alice", "correct-horse-battery").await;
+        let next = page.location.clone().unwrap();
+        let page = browser.follow(page).await;
+        assert!(page.is_consent(), "{page:?}");
+        let answer = browser.consent(&page, "approve").await.returned();
+        assert_eq!((answer.get("state"), answer.get("code").is_some()), (Some("inside"), true), "{answer:?}");
+
+        // Whoever changes it on the way, or keeps it for long, has no signed request.
+        let again = |url: String| {
+            let (browser, server) = (&browser, &server);
+            async move { browser.get(&server.url(&url)).await }
+        };
+        assert!(again(next.clone()).await.is_consent());
+        let changed = next.replace("state=inside", "state=another");
+        assert_ne!(changed, next);
+        assert_eq!(again(changed).await.returned().expect("error"), "invalid_request");
+        assert_eq!(again(format!("{next}&claims=%7B%7D")).await.returned().expect("error"), "invalid_request");
+        server.wait(3_600);
+        assert_eq!(again(next).await.returned().expect("error"), "invalid_request");
+    }
+);
+
+both!(
+    async fn what_is_to_be_signed_can_be(server: Server) {
+        let key = ClientKey::new("ES256", "k");
+        let document = |more: Value| {
+            let mut document = json!({"grant_types": ["code"], "require_signed_request_object": true});
+            merge(&mut document, &more);
+            document
+        };
+        for more in [json!({}), json!({"jwks": key.jwks(), "request_object_signing_alg": "none"})] {
+            let (status, outcome) = send(&server, "PUT", "/Client/x", document(more)).await;
+            assert_eq!((status, issues(&outcome)[0].0.as_str()), (422, "Client.require_signed_request_object"));
+        }
+        assert_eq!(send(&server, "PUT", "/Client/x", document(json!({"jwks": key.jwks()}))).await.0, 201);
+        assert_eq!(server.metadata().await["require_signed_request_object"], false);
+        let server =
+            server.another_with(|settings| settings.registration = countersign::config::Registration::Open).await;
+        let registered = json!({"redirect_uris": ["https://app.example/cb"], "jwks": key.jwks(), "require_signed_request_object": true});
+        let response = server.http.post(server.url("/oauth2/register")).json(&registered).send().await.unwrap();
+        let (status, found) = crate::support::read(response).await;
+        assert_eq!((status.as_u16(), &found["require_signed_request_object"]), (201, &json!(true)), "{found}");
     }
 );

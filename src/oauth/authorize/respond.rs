@@ -110,6 +110,11 @@ impl Provider {
     ) -> Result<AuthorizationResponse, Internal> {
         let (client, wanted) = (&request.client, request.response_type);
         let scope = scope_for_user(&login.user, &request.scope);
+        let recipient =
+            match self.recipient(client, client.id_token_encryption().filter(|_| wanted.id_token), now).await {
+                Ok(recipient) => recipient,
+                Err(why) => return Ok(self.error_response(&request.return_to, &why.refused())),
+            };
         // A token beside a code is a token of that code's settings, and of its family: what ends the one ends the other.
         let grant = if wanted.code { GrantType::AuthorizationCode } else { GrantType::Implicit };
         let flow = client.flow(grant);
@@ -131,6 +136,7 @@ impl Provider {
             login: Some(login.id),
             nonce: request.nonce.as_deref(),
             claims: request.claims.clone(),
+            recipient,
         };
         let code = wanted.code.then(|| Bearer::generate(Kind::AuthorizationCode, new_row_id()));
         let keep_code = async {
@@ -144,7 +150,10 @@ impl Provider {
             self.store.insert_session(token_row(request, login, &minting)).await
         };
         let session_state = match request.id_token || wanted.id_token {
-            true => self.take_part(client, &request.return_to.redirect_uri, login).await?,
+            true => match self.take_part(client, &request.return_to.redirect_uri, login).await? {
+                Ok(session_state) => session_state,
+                Err(why) => return Ok(self.error_response(&request.return_to, &why)),
+            },
             false => None,
         };
         tokio::try_join!(keep_code, keep_token)?;

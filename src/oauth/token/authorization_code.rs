@@ -7,7 +7,7 @@ use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::pkce::CodeVerifier;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{OPENID, Scope};
 use crate::domain::user::User;
 use crate::oauth::{Failure, Provider, Refused, resource};
 use crate::store::codes::Code;
@@ -43,6 +43,10 @@ impl Provider {
         {
             resource::within(resources, kept.resource.as_deref().unwrap_or(&audience))?;
         }
+        let recipient = match self.recipient(client, client.id_token_encryption(), now).await {
+            Err(why) if self.store.code(code.id()).await?.is_some_and(|kept| kept.id_token) => return Err(why.into()),
+            found => found.unwrap_or_default(),
+        };
         let redemption = Redemption {
             id: code.id(),
             digest: code.digest(),
@@ -92,10 +96,11 @@ impl Provider {
             expires_at: lifetimes.access,
             opaque: opaque.as_ref(),
             refresh: refreshable.then_some(&refresh),
-            id_token: code.id_token,
+            id_token: code.id_token && (scope.contains(OPENID) || !granted.contains(OPENID)),
             login: Some(code.login_id),
             nonce: code.nonce.as_deref(),
             claims: RequestedClaims::stored(code.claims.as_deref()),
+            recipient,
         };
         Ok(self.mint(&minting, now).await?)
     }

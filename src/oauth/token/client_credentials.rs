@@ -54,6 +54,7 @@ impl Provider {
             login: None,
             nonce: None,
             claims: RequestedClaims::default(),
+            recipient: None,
         };
         Ok(self.mint(&minting, now).await?)
     }

@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::oauth::Provider;
 use crate::oauth::access_token::TYP;
+use crate::oauth::encryption::Recipient;
 use crate::oauth::keys::{ID_TOKEN_LIFE, left_half};
 
 /// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3): an object without null members.
@@ -64,6 +65,8 @@ pub struct Minting<'a> {
     pub nonce: Option<&'a str>,
     /// The claims that the authorization request asked for by name.
     pub claims: RequestedClaims,
+    /// Whom the ID token is encrypted for, where the client wants that.
+    pub recipient: Option<Recipient<'a>>,
 }
 
 impl Provider {
@@ -169,7 +172,7 @@ impl Provider {
         }
         // Back-Channel Logout §2.1, Front-Channel Logout §3.
         if let Some(login) = m.login {
-            claims.insert("sid".into(), login.to_string().into());
+            claims.insert("sid".into(), self.sid(m.client, login)?.into());
         }
         if let Some(nonce) = m.nonce {
             claims.insert("nonce".into(), nonce.into());
@@ -182,7 +185,12 @@ impl Provider {
             claims.insert((*name).into(), left_half(alg, value).into());
         }
         let token = self.sign(alg, "JWT", &claims, now).await?;
-        self.encrypted(m.client, m.client.id_token_encryption(), token, Some("JWT"), now).await
+        match (&m.recipient, m.client.id_token_encryption()) {
+            (Some(recipient), _) => Ok(recipient.encrypt(&token, Some("JWT"))?),
+            (None, None) => Ok(token),
+            // Never the bare text.
+            (None, Some(_)) => Err(NoRecipient.into()),
+        }
     }
 
     /// A JWT of ours, signed with the current key of this algorithm.
@@ -202,6 +210,10 @@ impl Provider {
 #[derive(Debug, thiserror::Error)]
 #[error("there is no signing key for {0}")]
 struct NoKey(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("an ID token is to be encrypted, and nobody has looked for the key")]
+struct NoRecipient;
 
 /// A bearer value for the access token of a flow, unless that is to be a JWT.
 pub fn opaque_token(flow: &Flow, id: Uuid) -> Option<Bearer> {

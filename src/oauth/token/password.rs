@@ -43,6 +43,8 @@ impl Provider {
         let audience =
             resource::requested(client, GRANT, params)?.unwrap_or_else(|| self.default_audience(client, GRANT));
         let id_token = scope.contains(OPENID);
+        let encryption = client.id_token_encryption().filter(|_| id_token);
+        let recipient = self.recipient(client, encryption, now).await?;
         let session = Session {
             id,
             kind: GRANT.name().into(),
@@ -88,6 +90,7 @@ impl Provider {
             login: None,
             nonce: None,
             claims: RequestedClaims::default(),
+            recipient,
         };
         Ok(self.mint(&minting, now).await?)
     }

@@ -15,6 +15,7 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
+use crate::oauth::encryption::Recipient;
 use crate::oauth::{ErrorCode, Failure, Provider, Refused, resource};
 use crate::store::rotation::Rotation;
 use crate::store::sessions::{Found, Session};
@@ -46,6 +47,12 @@ impl Provider {
             let session = self.genuine(&presented, client).await?.ok_or_else(no_such_token)?;
             resource::within(resources, &session.audience)?;
         }
+        let recipient = match self.recipient(client, client.id_token_encryption(), now).await {
+            Err(why) if self.genuine(&presented, client).await?.is_some_and(|session| session.id_token) => {
+                return Err(why.into());
+            }
+            found => found.unwrap_or_default(),
+        };
         let successor = new_row_id();
         let lifetimes = self.lifetimes(client.flow(grant), now);
         let next = self.successor(&presented, client, grant, successor);
@@ -72,9 +79,9 @@ impl Provider {
                     made.session.audience = audience;
                 }
                 tracing::info!(event = "tokens_refreshed", client = %client.id, user = made.session.user_id, session = %successor);
-                self.answer(client, grant, made, &next, now).await
+                self.answer(client, grant, made, &next, recipient, now).await
             }
-            None => self.retried(&presented, client, grant, now).await,
+            None => self.retried(&presented, client, grant, recipient, now).await,
         }
     }
 
@@ -84,6 +91,7 @@ impl Provider {
         presented: &Bearer,
         client: &Client,
         grant: GrantType,
+        recipient: Option<Recipient<'_>>,
         now: Timestamp,
     ) -> Result<TokenResponse, Failure> {
         let Some(found) = self.store.session(presented.id()).await? else { return Err(no_such_token().into()) };
@@ -110,7 +118,7 @@ impl Provider {
             && made.session.rotated_at.is_none()
         {
             let next = self.successor(presented, client, grant, successor);
-            return self.answer(client, grant, made, &next, now).await;
+            return self.answer(client, grant, made, &next, recipient, now).await;
         }
         // RFC 9700 §4.14.2: a spent token that comes back was stolen, or its successor was; nobody can tell which.
         self.store.end_family(session.family, now).await?;
@@ -127,6 +135,7 @@ impl Provider {
         grant: GrantType,
         made: Found,
         next: &Next,
+        recipient: Option<Recipient<'_>>,
         now: Timestamp,
     ) -> Result<TokenResponse, Failure> {
         let (session, user, _) = made.apart();
@@ -144,11 +153,12 @@ impl Provider {
             expires_at: session.token_expires_at,
             opaque: next.access.as_ref(),
             refresh: Some(&next.refresh),
-            id_token: session.id_token,
+            id_token: session.has_id_token(&scope),
             login: session.parent,
             // Core §12.2: the ID token of a refresh should have no nonce.
             nonce: None,
             claims: RequestedClaims::stored(session.claims.as_deref()),
+            recipient,
         };
         Ok(self.mint(&minting, now).await?)
     }
