@@ -6,6 +6,7 @@
 mod demo;
 mod listen;
 mod messenger;
+mod recorder;
 mod sweeper;
 
 use std::net::SocketAddr;
@@ -109,6 +110,8 @@ pub struct Instance {
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
     telling: JoinHandle<()>,
+    recording: JoinHandle<()>,
+    provider: Provider,
 }
 
 /// The database of the settings.
@@ -166,8 +169,10 @@ impl Instance {
         let serving =
             tokio::spawn(listen::serve(listener, tls, web::Site::new(app), stopped.clone(), settings.shutdown_grace));
         let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped.clone()));
-        let telling = tokio::spawn(messenger::run(provider, store.clone(), clock.clone(), stopped));
-        Ok(Self { address, issuer: issuer.as_str().to_owned(), clock, store, demo, stop, serving, sweeping, telling })
+        let recording = tokio::spawn(recorder::run(provider.clone(), stopped.clone()));
+        let telling = tokio::spawn(messenger::run(provider.clone(), store.clone(), clock.clone(), stopped));
+        let issuer = issuer.as_str().to_owned();
+        Ok(Self { address, issuer, clock, store, demo, stop, serving, sweeping, telling, recording, provider })
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
@@ -181,6 +186,8 @@ impl Instance {
         let _ = self.serving.await;
         let _ = self.sweeping.await;
         let _ = self.telling.await;
+        let _ = self.recording.await;
+        self.provider.explanations().write_rest().await;
         self.store.close().await;
     }
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::guard::RequestId;
 use super::page::{Page, layout};
 use super::pages::{ErrorPage, StartAgain};
-use super::{App, protocol_error};
+use super::{App, Explained, protocol_error};
 use crate::domain::internal::Internal;
 use crate::oauth::{Failure, Refused};
 
@@ -24,7 +24,7 @@ pub(crate) fn refused(app: &App, id: &RequestId, why: &Refused) -> Response {
         request_id: id.0.clone(),
         hint: Some("This is a problem between the application you came from and this server. Its developer needs the text above.".into()),
     };
-    Page::new(view).status(StatusCode::BAD_REQUEST).into_response()
+    Explained::from(why).on(Page::new(view).status(StatusCode::BAD_REQUEST).into_response())
 }
 
 /// The page for a failure of any kind.

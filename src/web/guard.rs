@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use tower::Service;
 use tracing::Instrument;
 
-use super::{App, Reach};
+use super::{App, Reach, explained};
 use crate::clock::monotonic_millis;
 use crate::clock::new_row_id;
 
@@ -82,6 +82,7 @@ where
         } else {
             tracing::info!(%method, path, status, millis, "answered");
         }
+        explained::keep(app, &id.0, method.as_str(), path, &response);
         response
     }
     .instrument(span)

@@ -32,6 +32,7 @@ mod csrf;
 pub mod dev;
 mod discovery;
 mod error_page;
+mod explained;
 mod guard;
 mod health;
 mod home;
@@ -54,6 +55,7 @@ mod token;
 mod userinfo;
 
 pub use client_address::Peer;
+pub use explained::Explained;
 
 /// Everything a handler needs. Clones share it.
 #[derive(Clone)]

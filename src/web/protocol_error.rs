@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tower_http::catch_panic::ResponseForPanic;
 
+use super::Explained;
 use crate::domain::internal::Internal;
 use crate::oauth::{ErrorCode, Failure, Refused};
 
@@ -23,7 +24,7 @@ pub(crate) fn refused(why: &Refused) -> Response {
     };
     tracing::info!(error = why.code.as_str(), description = why.description, "refused");
     let body = json!({ "error": why.code.as_str(), "error_description": why.description });
-    let mut response = (status, Json(body)).into_response();
+    let mut response = Explained::from(why).on((status, Json(body)).into_response());
     if let Some(seconds) = why.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -12,6 +12,8 @@ mod prompt;
 mod request;
 mod respond;
 
+use std::borrow::Cow;
+
 use super::{ErrorCode, Failure, Params, Provider, Refused};
 use crate::domain::client::Registered;
 use crate::domain::internal::Internal;
@@ -83,12 +85,15 @@ impl Provider {
                 "there is no client {client_id} here; register it, or check client_id"
             )))
         })?;
-        let resolved = self.with_request_object(&client, params, now).await;
-        // Where the object is at fault, what is outside says whom to tell.
-        let params = resolved.as_deref().unwrap_or(params);
-        let to = ReturnTo::read(&client, params).map_err(Rejected::Page)?;
-        let rejected = |refused: &Refused| {
-            let response = self.error_response(&to, refused);
+        let (params, at_fault) = match self.with_request_object(&client, params, now).await {
+            Ok(resolved) => (resolved, None),
+            // What is outside says whom to tell.
+            Err(refused) => (Cow::Borrowed(params), Some(refused)),
+        };
+        let params = &*params;
+        let to = ReturnTo::read(&client, params).map_err(|why| Rejected::Page(why.of_client(Some(&client.id))))?;
+        let rejected = |refused: Refused| {
+            let response = self.error_response(&to, refused.of_client(Some(&client.id)));
             // RFC 9700 §4.11.2: anybody could have registered the place where this leads, to send people there under our name. They
             // sign in first, unless the client asks for no page.
             match client.is_unverified() && params.text("prompt") != Some("none") {
@@ -96,18 +101,18 @@ impl Provider {
                 false => Rejected::Client(response),
             }
         };
-        if let Err(refused) = &resolved {
+        if let Some(refused) = at_fault {
             return Err(rejected(refused));
         }
         let hint = match params.text("id_token_hint") {
             None => None,
             Some(text) => match self.id_token_hint(text).await {
                 Ok(claims) => Some(claims),
-                Err(Failure::Refused(refused)) => return Err(rejected(&refused)),
+                Err(Failure::Refused(refused)) => return Err(rejected(refused)),
                 Err(Failure::Internal(internal)) => return Err(Rejected::Internal(internal)),
             },
         };
-        request::read(&self.rules, &client, to.clone(), params, hint.as_ref()).map_err(|refused| rejected(&refused))
+        request::read(&self.rules, &client, to.clone(), params, hint.as_ref()).map_err(rejected)
     }
 
     /// What happens next: sign in, choose, consent, or back to the client with what it asked for.
@@ -176,6 +181,6 @@ impl Provider {
     }
 
     fn refuse(&self, request: &AuthorizationRequest, code: ErrorCode, text: &str) -> AuthorizationResponse {
-        self.error_response(&request.return_to, &Refused::new(code, text))
+        self.error_response(&request.return_to, Refused::new(code, text).of_client(Some(&request.client.id)))
     }
 }

@@ -37,6 +37,8 @@ pub struct AuthorizationResponse {
     pub mode: ResponseMode,
     /// Names and values.
     pub members: Vec<(&'static str, String)>,
+    /// What they refuse, if they do.
+    pub refused: Option<Box<Refused>>,
 }
 
 impl fmt::Debug for AuthorizationResponse {
@@ -181,10 +183,10 @@ impl Provider {
         Ok(self.response(&request.return_to, members))
     }
 
-    pub(super) fn error_response(&self, to: &ReturnTo, refused: &Refused) -> AuthorizationResponse {
+    pub(super) fn error_response(&self, to: &ReturnTo, refused: Refused) -> AuthorizationResponse {
         let members =
             vec![("error", refused.code.as_str().to_owned()), ("error_description", refused.description.clone())];
-        self.response(to, members)
+        AuthorizationResponse { refused: Some(Box::new(refused)), ..self.response(to, members) }
     }
 
     /// The one place that writes an authorization response: the members, `state` byte for byte, and `iss` (RFC 9207 §2), each
@@ -192,7 +194,7 @@ impl Provider {
     fn response(&self, to: &ReturnTo, mut members: Vec<(&'static str, String)>) -> AuthorizationResponse {
         members.extend(to.state.clone().map(|state| ("state", state)));
         members.push(("iss", self.issuer().to_owned()));
-        AuthorizationResponse { redirect_uri: to.redirect_uri.clone(), mode: to.mode, members }
+        AuthorizationResponse { redirect_uri: to.redirect_uri.clone(), mode: to.mode, members, refused: None }
     }
 }
 
