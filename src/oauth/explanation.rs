@@ -82,6 +82,23 @@ pub enum Verdict {
 pub struct Told(String);
 
 impl Explanation {
+    /// Of a path at which nothing is, and the one that was likely meant.
+    pub fn of_path(meant: Told, path: Told) -> Self {
+        let mut explanation = Self::default();
+        explanation.step("the path", Some(meant), path);
+        explanation.fix =
+            Some("Use the path that is expected here, or better, read all of them from discovery.".into());
+        explanation
+    }
+
+    /// Of a host name that this server does not answer to, and those that it does.
+    pub fn of_host(known: Told, host: Told) -> Self {
+        let mut explanation = Self::default();
+        explanation.step("the Host header", Some(known), host);
+        explanation.fix = Some("Reach the server by the host of its issuer, or name the other one with --allowed-host; a proxy must pass Host on.".into());
+        explanation
+    }
+
     pub(super) fn step(&mut self, what: &'static str, expected: Option<Told>, found: Told) {
         if self.steps.len() < STEPS {
             let verdict = if expected.is_some() { Verdict::Failed } else { Verdict::Passed };

@@ -111,6 +111,13 @@ impl Refused {
         Self::new(ErrorCode::InvalidClient, description)
     }
 
+    /// `invalid_token`: a bearer token that is good for nothing.
+    pub fn dead_token() -> Self {
+        Self::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked")
+            .compared("the access token", "a live one of this issuer", "another (not shown)")
+            .fix("Get a new access token; look at its life (access_token_expiration), and at whether the session was signed out. An ID token or a refresh token is none.")
+    }
+
     /// Tells what was looked at before, and found to be in order.
     #[must_use]
     pub fn passed(mut self, what: &'static str, found: impl Into<Told>) -> Self {

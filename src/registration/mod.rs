@@ -88,7 +88,10 @@ impl Registration {
     pub async fn voucher(&self, bearer: Option<&str>, address: IpAddr, now: Timestamp) -> Result<Voucher, Failure> {
         let Some(text) = bearer else {
             if !self.rules.open {
-                return Err(Refused::new(ErrorCode::InvalidToken, "registration needs an initial access token").into());
+                return Err(Refused::new(ErrorCode::InvalidToken, "registration needs an initial access token")
+                    .compared("the Authorization header", "Bearer and an initial access token", "(not sent)")
+                    .fix("Make a token with `countersign client initial-token`, or start the server with --registration open.")
+                    .into());
             }
             return match self.rate.take(network(address), now) {
                 Ok(()) => Ok(Voucher::Nobody),
@@ -97,7 +100,9 @@ impl Registration {
                     let mut refused = Refused::new(
                         ErrorCode::TemporarilyUnavailable,
                         "too many registrations from this network; try again later",
-                    );
+                    )
+                    .compared("registrations from this network in an hour", i64::from(self.rules.per_hour), "more")
+                    .fix("Wait, register with an initial access token, or raise --registration-rate.");
                     refused.retry_after = Some(wait);
                     Err(refused.into())
                 }
@@ -129,8 +134,7 @@ impl Registration {
         document.insert("registration".into(), json!(by));
         let for_itself = may_act_for_itself(&document);
         if for_itself && by == OPEN {
-            let text = "client_credentials needs a registration with an initial access token or a software statement";
-            return Err(Refused::new(ErrorCode::InvalidClientMetadata, text).into());
+            return Err(needs_a_voucher().into());
         }
         if let Voucher::Token(token) = voucher
             && !self.documents.store().use_initial_access_token(token.id(), token.digest(), now).await?
@@ -165,7 +169,13 @@ impl Registration {
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
         let (row, presented) = self.managed(id, bearer).await?;
-        let invalid = |text: &str| Failure::from(Refused::new(ErrorCode::InvalidClientMetadata, text));
+        let invalid = |text: &str| {
+            let why = Refused::new(ErrorCode::InvalidClientMetadata, text).of_client(Some(id));
+            let why = why.passed("registration_access_token", "the client's");
+            Failure::from(why.compared("a member of the client metadata", "as RFC 7592 section 2.2 says", "not so").fix(
+                "Send what the last answer said, without registration_access_token, registration_client_uri and the times.",
+            ))
+        };
         if metadata.get("client_id").and_then(Value::as_str) != Some(id) {
             return Err(invalid("client_id must be there, and the one of this client"));
         }
@@ -194,9 +204,7 @@ impl Registration {
             (by, _) => by,
         };
         if may_act_for_itself(&document) && by == OPEN {
-            return Err(invalid(
-                "client_credentials needs a registration with an initial access token or a software statement",
-            ));
+            return Err(needs_a_voucher().into());
         }
         document.insert("registration".into(), json!(by));
         let secret = give_secret(&mut document, stored);
@@ -239,7 +247,13 @@ impl Registration {
     /// Core §8.1, Registration §5: what is at `sector_identifier_uri` lists every redirect URI.
     async fn check_sector(&self, document: &Map<String, Value>) -> Result<(), Failure> {
         let Some(uri) = document.get("sector_identifier_uri").and_then(Value::as_str) else { return Ok(()) };
-        let invalid = |text: &str| Failure::from(Refused::new(ErrorCode::InvalidClientMetadata, text));
+        let invalid = |text: &str| {
+            Failure::from(
+                Refused::new(ErrorCode::InvalidClientMetadata, text)
+                    .compared("what is at sector_identifier_uri", "a JSON array of all redirect_uris", "not so, or nothing; the log says why")
+                    .fix("Serve the JSON array at sector_identifier_uri, where this server reaches it (--outbound-network)."),
+            )
+        };
         let fetched = self.provider.outbound().get(uri).await.map_err(|error| {
             tracing::info!(%error, "a sector_identifier_uri could not be fetched");
             invalid("sector_identifier_uri cannot be fetched")
@@ -285,7 +299,11 @@ impl Registration {
             Ok(Some(written)) => Ok(written.row),
             Ok(None) => Err(no_such_token().into()),
             Err(Problem::Outcome(outcome)) => {
-                Err(Refused::new(ErrorCode::InvalidClientMetadata, outcome.lines().join("; ")).into())
+                let told = outcome.lines().join("; ");
+                Err(Refused::new(ErrorCode::InvalidClientMetadata, told)
+                    .compared("the client as a document", "one that an administrator might PUT", "not so")
+                    .fix("Correct the members that the description names.")
+                    .into())
             }
             Err(Problem::Internal(internal)) => Err(Failure::Internal(internal)),
         }
@@ -339,11 +357,30 @@ fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>) -> Optio
 
 fn refused(wrong: Wrong) -> Failure {
     match wrong {
-        Wrong::RedirectUri(text) => Refused::new(ErrorCode::InvalidRedirectUri, text).into(),
-        Wrong::Metadata(text) => Refused::new(ErrorCode::InvalidClientMetadata, text).into(),
+        Wrong::RedirectUri(text) => Refused::new(ErrorCode::InvalidRedirectUri, text)
+            .compared(
+                "redirect_uris",
+                "absolute URIs without a fragment: https, http on loopback, or a scheme of its own",
+                "others",
+            )
+            .fix("Correct redirect_uris of the client metadata.")
+            .into(),
+        Wrong::Metadata(text) => Refused::new(ErrorCode::InvalidClientMetadata, text)
+            .compared("the client metadata", "what discovery says this server serves", "something else")
+            .fix("Correct the member that the description names.")
+            .into(),
     }
+}
+
+fn needs_a_voucher() -> Refused {
+    let text = "client_credentials needs a registration with an initial access token or a software statement";
+    Refused::new(ErrorCode::InvalidClientMetadata, text)
+        .compared("who vouches for the client", "an initial access token or a software statement", "nobody")
+        .fix("Register with a token of `countersign client initial-token`, or leave client_credentials out of grant_types.")
 }
 
 fn no_such_token() -> Refused {
     Refused::new(ErrorCode::InvalidToken, "the token is unknown, used up or expired, or the client is no more")
+        .compared("the bearer token", "an initial or registration access token that is good", "another (not shown)")
+        .fix("Make a new one with `countersign client initial-token`; a client keeps the registration_access_token of each answer.")
 }

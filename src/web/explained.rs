@@ -1,8 +1,9 @@
 //! Why an endpoint decided as it did, on its way out: in the extensions of a response, for what stands around every request.
 
+use axum::http::header::{HeaderValue, LINK};
 use axum::response::Response;
 
-use super::App;
+use super::{App, dev_explanations};
 use crate::oauth::Refused;
 use crate::oauth::explanation::{Explanation, Told};
 use crate::oauth::explanations::Record;
@@ -46,4 +47,15 @@ pub(crate) fn keep(app: &App, request_id: &str, method: &str, path: &str, respon
         description: description.clone(),
         explanation: explanation.clone(),
     });
+}
+
+/// Says in `dev` where the explanation of a refusal is; the answer itself is as everywhere.
+pub(crate) fn link(app: &App, request_id: &str, response: &mut Response) {
+    if app.dev.is_none() || response.extensions().get::<Explained>().is_none_or(|explained| explained.error.is_none()) {
+        return;
+    }
+    let link = format!("<{}>; rel=\"help\"", dev_explanations::href(app, request_id));
+    if let Ok(link) = HeaderValue::from_str(&link) {
+        response.headers_mut().append(LINK, link);
+    }
 }

@@ -30,6 +30,7 @@ mod cookies;
 mod cors;
 mod csrf;
 pub mod dev;
+mod dev_explanations;
 mod discovery;
 mod error_page;
 mod explained;
@@ -206,7 +207,10 @@ fn router(app: &App) -> Router {
         .route("/health", get(health::live))
         .route("/readyz", get(health::ready));
     if app.dev.is_some() {
-        protocol = protocol.route("/dev/start", get(dev::start)).route("/dev/callback", get(dev::callback));
+        protocol = protocol
+            .route("/dev/start", get(dev::start))
+            .route("/dev/callback", get(dev::callback))
+            .route("/dev/explanations/{id}", get(dev_explanations::get));
     }
     let documents = Router::new()
         .route("/", get(home::get).put(rest::put_many).post(rest::bundle))

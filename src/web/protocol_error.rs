@@ -98,7 +98,11 @@ impl ResponseForPanic for Panicked {
 /// RFC 6750 §3: the challenge of a request without a token, or with one that will not do.
 pub(crate) fn bearer_challenge(why: Option<&Refused>) -> Response {
     let Some(why) = why else {
-        return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer realm=\"countersign\"")]).into_response();
+        let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"countersign\"")];
+        let why = Refused::new(ErrorCode::InvalidToken, "a bearer token is needed")
+            .compared("the Authorization header", "Bearer and a token", "none of that kind")
+            .fix("Send Authorization: Bearer and the access token; for registration the token of `countersign client initial-token`, or start the server with --registration open.");
+        return Explained::from(&why).on((StatusCode::UNAUTHORIZED, challenge).into_response());
     };
     let mut response = refused(why);
     let challenge = format!(

@@ -11,6 +11,7 @@ use crate::domain::response_type::{ResponseMode, ResponseType};
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
 use crate::identity::login::SignedIn;
+use crate::oauth::explanation::Told;
 use crate::oauth::token::issue::{Minting, opaque_token};
 use crate::oauth::token::scope_for_user;
 use crate::oauth::{Params, Provider, Refused};
@@ -87,10 +88,14 @@ fn redirect_uri(client: &Client, requested: Option<&str>, openid: bool) -> Resul
         return match registered.as_slice() {
             [] => Err(Refused::invalid_request(
                 "the client has no redirect_uri registered, so there is nowhere to return to",
-            )),
+            )
+            .compared("auth.authorization_code.redirect_uris of the client", "one at the least", "(none)")
+            .fix("List a URI in auth.authorization_code.redirect_uris of the Client document.")),
             [_, _, ..] if openid => Err(Refused::invalid_request(
                 "redirect_uri is missing; the client has several, and openid requests must name one",
-            )),
+            )
+            .compared("redirect_uri", Told::list(registered.iter().map(|uri| uri.as_str())), "(not sent)")
+            .fix("Send redirect_uri.")),
             [first, ..] => Ok(first.as_str().to_owned()),
         };
     };
@@ -98,7 +103,10 @@ fn redirect_uri(client: &Client, requested: Option<&str>, openid: bool) -> Resul
         true => Ok(requested.to_owned()),
         false => Err(Refused::invalid_request(format!(
             "redirect_uri {requested} is not registered for this client; it must equal a registered one to the letter"
-        ))),
+        ))
+        .passed("client_id", Told::public(&client.id))
+        .compared("redirect_uri", Told::list(registered.iter().map(|uri| uri.as_str())), Told::public(requested))
+        .fix("Add the URI to auth.authorization_code.redirect_uris of the Client document, or send one that is listed, to the letter: scheme, port, path and a slash at the end.")),
     }
 }
 
