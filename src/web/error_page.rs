@@ -9,10 +9,8 @@ use axum::response::{IntoResponse, Response};
 use super::guard::RequestId;
 use super::page::{Page, layout};
 use super::pages::{ErrorPage, StartAgain};
-use super::{App, Explained, protocol_error};
+use super::{App, Explained, near_miss, protocol_error};
 use crate::domain::internal::Internal;
-use crate::oauth::discovery::ENDPOINTS;
-use crate::oauth::explanation::{Explanation, Told};
 use crate::oauth::{Failure, Refused};
 
 /// The page for a refusal.
@@ -72,40 +70,11 @@ pub(crate) fn start_again(app: &App, href: String) -> Response {
 /// What no route answers.
 pub(crate) async fn no_route(State(app): State<App>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let response = if wants_page(&parts.headers) {
-        not_found(&app, &parts)
-    } else {
-        let body = serde_json::json!({ "error": "not_found", "error_description": "there is nothing at this path" });
-        (StatusCode::NOT_FOUND, axum::Json(body)).into_response()
-    };
-    match near_miss(app.provider.issuer(), parts.uri.path()) {
-        Some(explanation) => explained_miss(explanation).on(response),
-        None => response,
+    if wants_page(&parts.headers) {
+        return not_found(&app, &parts);
     }
-}
-
-/// What was likely meant by a path at which nothing is: that of an endpoint, by its last word. Others are nobody's mistake, but a
-/// scan, and not worth keeping.
-fn near_miss(issuer: &str, path: &str) -> Option<Explanation> {
-    let word = path.trim_end_matches('/').rsplit('/').next()?.to_ascii_lowercase();
-    let word = match word.as_str() {
-        "authorization" | "auth" => "authorize",
-        "tokens" => "token",
-        "user_info" | "me" => "userinfo",
-        "introspection" => "introspect",
-        "revocation" => "revoke",
-        "end_session" | "endsession" | "signout" => "logout",
-        "registration" => "register",
-        "jwks" | "certs" | "keys" => "jwks.json",
-        word => word,
-    };
-    let (_, meant) = ENDPOINTS.iter().find(|(_, path)| path.rsplit('/').next() == Some(word))?;
-    let meant = Told::public(&format!("{issuer}{meant}"));
-    Some(Explanation::of_path(meant, Told::public(path)))
-}
-
-fn explained_miss(explanation: Explanation) -> Explained {
-    Explained { error: Some("not_found"), description: "there is nothing at this path".into(), explanation }
+    let body = serde_json::json!({ "error": "not_found", "error_description": "there is nothing at this path" });
+    near_miss::explained(&app, &parts, (StatusCode::NOT_FOUND, axum::Json(body)).into_response())
 }
 
 /// Whether it is a person who asks.
@@ -115,14 +84,15 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
 
 /// The page for an address where nothing is.
 pub(crate) fn not_found(app: &App, parts: &Parts) -> Response {
+    let miss = near_miss::explanation(app, parts).filter(|_| app.dev.is_some());
     let view = ErrorPage {
         layout: layout(app, Some("/")),
         title: None,
         error: "not_found".into(),
         description: "There is nothing at this address.".into(),
         request_id: RequestId::of(&parts.extensions).0,
-        hint: None,
-        explanation: None,
+        hint: miss.as_ref().and_then(|explanation| explanation.fix.as_deref()).map(str::to_owned),
+        explanation: miss,
     };
-    Page::new(view).status(StatusCode::NOT_FOUND).into_response()
+    near_miss::explained(app, parts, Page::new(view).status(StatusCode::NOT_FOUND).into_response())
 }

@@ -42,6 +42,7 @@ mod introspect;
 mod login;
 mod logo;
 mod logout;
+mod near_miss;
 mod page;
 pub mod pages;
 mod place;

@@ -19,6 +19,7 @@ mod dev_mode;
 mod discovery;
 mod encryption;
 mod expiry;
+mod explanations;
 mod form_protection;
 mod front_channel_logout;
 mod introspection;
