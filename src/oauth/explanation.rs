@@ -138,8 +138,8 @@ impl Told {
 
     /// What a document or the settings list in the open.
     pub fn list<'a>(entries: impl IntoIterator<Item = &'a str>) -> Self {
-        let entries: Vec<&str> = entries.into_iter().take(STEPS).collect();
-        if entries.is_empty() { Self::from("(none)") } else { Self::public(&entries.join(", ")) }
+        let entries: Vec<String> = entries.into_iter().take(STEPS).map(|entry| Self::public(entry).0).collect();
+        if entries.is_empty() { Self::from("(none)") } else { Self(entries.join(", ")) }
     }
 
     /// A claim of a JWT that a client made.

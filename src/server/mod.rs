@@ -25,6 +25,7 @@ use crate::domain::scope::ADMIN;
 use crate::domain::secret::{MasterKey, SealingKey};
 use crate::domain::time::Timestamp;
 use crate::identity::hashing::Hashing;
+use crate::oauth::explanations::Explanations;
 use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
 use crate::oauth::metadata_document::Hosts;
 use crate::oauth::{Provider, Rules};
@@ -111,7 +112,7 @@ pub struct Instance {
     sweeping: JoinHandle<()>,
     telling: JoinHandle<()>,
     recording: JoinHandle<()>,
-    provider: Provider,
+    explanations: Explanations,
 }
 
 /// The database of the settings.
@@ -169,10 +170,11 @@ impl Instance {
         let serving =
             tokio::spawn(listen::serve(listener, tls, web::Site::new(app), stopped.clone(), settings.shutdown_grace));
         let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped.clone()));
-        let recording = tokio::spawn(recorder::run(provider.clone(), stopped.clone()));
-        let telling = tokio::spawn(messenger::run(provider.clone(), store.clone(), clock.clone(), stopped));
+        let explanations = provider.explanations().clone();
+        let recording = tokio::spawn(recorder::run(explanations.clone(), stopped.clone()));
+        let telling = tokio::spawn(messenger::run(provider, store.clone(), clock.clone(), stopped));
         let issuer = issuer.as_str().to_owned();
-        Ok(Self { address, issuer, clock, store, demo, stop, serving, sweeping, telling, recording, provider })
+        Ok(Self { address, issuer, clock, store, demo, stop, serving, sweeping, telling, recording, explanations })
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
@@ -187,7 +189,7 @@ impl Instance {
         let _ = self.sweeping.await;
         let _ = self.telling.await;
         let _ = self.recording.await;
-        self.provider.explanations().write_rest().await;
+        Box::pin(self.explanations.write_rest()).await;
         self.store.close().await;
     }
 }

@@ -2,12 +2,12 @@
 
 use tokio::sync::watch;
 
-use crate::oauth::Provider;
+use crate::oauth::explanations::Explanations;
 
 /// Runs until told to stop. What waits then, and what requests in flight still bring, is written once they are done.
-pub(super) async fn run(provider: Provider, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn run(explanations: Explanations, mut stopped: watch::Receiver<bool>) {
     tokio::select! {
         () = super::listen::told(&mut stopped) => {}
-        () = provider.explanations().write() => {}
+        () = explanations.write() => {}
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use countersign::config::Mode;
+use countersign::oauth::explanation::Told;
 use countersign::oauth::explanations::{Explanations, Record};
 use reqwest::{RequestBuilder, Response};
 use serde_json::json;
@@ -31,7 +32,7 @@ fn told(record: &Record) -> String {
     let failed = record.explanation.steps.iter().filter(|step| step.failed());
     let failed: Vec<String> = failed
         .map(|step| {
-            let expected = step.expected.as_ref().map(|told| told.as_str()).unwrap_or_default();
+            let expected = step.expected.as_ref().map(Told::as_str).unwrap_or_default();
             format!("{}: {expected} / {}", step.what, step.found.as_str())
         })
         .collect();
@@ -49,65 +50,78 @@ fn post(server: &Server, path: &str, basic: Option<(&str, &str)>, form: &[(&str,
 
 const WEB_APP: Option<(&str, &str)> = Some(("web-app", "client-secret"));
 
+/// A request, and what its explanation must name.
+type Case = (RequestBuilder, &'static [&'static str]);
+
+async fn each_names_what_failed_and_the_fix(server: &Server, cases: Vec<Case>) {
+    for (request, words) in cases {
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_client_error(), "{response:?} {words:?}");
+        assert!(!response.headers().contains_key("link"), "{response:?}");
+        let record = explained(server, &response).await;
+        let (body, told) = (response.text().await.unwrap(), told(&record));
+        assert!(words.iter().all(|word| told.contains(word)), "{words:?}: {told}");
+        assert!(!body.contains(record.explanation.fix.as_deref().unwrap()), "{body}");
+    }
+}
+
+const TOKEN: &str = "/oauth2/token";
+const CC: (&str, &str) = ("grant_type", "client_credentials");
+
 both!(
-    async fn every_refusal_of_the_programs_endpoints_names_what_failed_and_the_fix(server: Server) {
+    async fn a_client_that_does_not_prove_itself(server: Server) {
+        server.web_app(json!({"scope": ["openid"]})).await;
+        server.spa(json!({})).await;
+        let off = json!({"active": false, "secret": "s", "grant_types": ["client_credentials"]});
+        server.put("/Client/off", off).await;
+        let cases: Vec<Case> = vec![
+            (post(&server, TOKEN, None, &[CC]), &["client_id", "(not sent)", "HTTP Basic"]),
+            (
+                post(&server, TOKEN, Some(("nobody", "x")), &[CC]),
+                &["registered here / nobody", "countersign client create"],
+            ),
+            (post(&server, TOKEN, Some(("off", "s")), &[CC]), &["switched off", "active"]),
+            (
+                post(&server, TOKEN, Some(("web-app", "wrong")), &[CC]),
+                &["client's secret", "countersign client secret"],
+            ),
+            (post(&server, TOKEN, Some(("spa", "x")), &[CC]), &["none: the client is public", "client_secret"]),
+            (post(&server, TOKEN, WEB_APP, &[CC, ("client_secret", "x")]), &["one / HTTP Basic, and", "Authorization"]),
+        ];
+        each_names_what_failed_and_the_fix(&server, cases).await;
+    }
+);
+
+both!(
+    async fn a_grant_that_is_not_to_be_had(server: Server) {
         server.web_app(json!({"scope": ["openid"]})).await;
         server.spa(json!({})).await;
         server.alice().await;
-        let off = json!({"active": false, "secret": "s", "grant_types": ["client_credentials"]});
-        server.put("/Client/off", off).await;
-        let key = ClientKey::new("ES256", "k");
-        let keyed = json!({"grant_types": ["client_credentials"], "token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks()});
-        server.put("/Client/keyed", keyed).await;
         let code = server.code("openid").await;
         let tokens = server.tokens("openid").await;
         let refresh = tokens["refresh_token"].as_str().unwrap().to_owned();
-        let own = server.token(&[("grant_type", "client_credentials")]).await.1;
-        let own = own["access_token"].as_str().unwrap().to_owned();
-        let cc = ("grant_type", "client_credentials");
-        let assertion = |claims| {
-            let text = key.sign(&claims);
-            vec![
-                cc,
-                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-                ("client_assertion", Box::leak(text.into_boxed_str()) as &str),
-            ]
-        };
-        let token = "/oauth2/token";
         let code_form = [("grant_type", "authorization_code"), ("code", code.as_str())];
-        let cases: Vec<(RequestBuilder, &[&str])> = vec![
-            (post(&server, token, WEB_APP, &[]), &["grant_type", "Send the parameter"]),
-            (post(&server, token, WEB_APP, &[cc, cc]), &["once / grant_type", "once"]),
-            (post(&server, token, WEB_APP, &[("grant_type", "magic")]), &["/ magic", "grant_types_supported"]),
-            (post(&server, token, None, &[cc]), &["client_id", "(not sent)", "HTTP Basic"]),
+        let cases: Vec<Case> = vec![
+            (post(&server, TOKEN, WEB_APP, &[]), &["grant_type", "Send the parameter"]),
+            (post(&server, TOKEN, WEB_APP, &[CC, CC]), &["once / grant_type", "once"]),
+            (post(&server, TOKEN, WEB_APP, &[("grant_type", "magic")]), &["/ magic", "grant_types_supported"]),
             (
-                post(&server, token, Some(("nobody", "x")), &[cc]),
-                &["registered here / nobody", "countersign client create"],
-            ),
-            (post(&server, token, Some(("off", "s")), &[cc]), &["switched off", "active"]),
-            (
-                post(&server, token, Some(("web-app", "wrong")), &[cc]),
-                &["client's secret", "countersign client secret"],
-            ),
-            (post(&server, token, Some(("spa", "x")), &[cc]), &["none: the client is public", "client_secret"]),
-            (
-                post(&server, token, None, &[cc, ("client_id", "spa")]),
+                post(&server, TOKEN, None, &[CC, ("client_id", "spa")]),
                 &["authorization_code / client_credentials", "grant_types"],
             ),
-            (post(&server, token, WEB_APP, &[cc, ("client_secret", "x")]), &["one / HTTP Basic, and", "Authorization"]),
             (
-                post(&server, token, WEB_APP, &[cc, ("scope", "openid blue")]),
+                post(&server, TOKEN, WEB_APP, &[CC, ("scope", "openid blue")]),
                 &["scope: openid / blue", "scope of the Client document"],
             ),
-            (post(&server, token, WEB_APP, &[cc, ("resource", "blue")]), &["absolute URI", "resource server"]),
+            (post(&server, TOKEN, WEB_APP, &[CC, ("resource", "blue")]), &["absolute URI", "resource server"]),
             (
-                post(&server, token, WEB_APP, &[("grant_type", "authorization_code"), ("code", "x")]),
+                post(&server, TOKEN, WEB_APP, &[("grant_type", "authorization_code"), ("code", "x")]),
                 &["code:", "as it came"],
             ),
             (
                 post(
                     &server,
-                    token,
+                    TOKEN,
                     WEB_APP,
                     &[&code_form[..], &[("redirect_uri", "http://localhost:4200/cb/")]].concat(),
                 ),
@@ -116,7 +130,7 @@ both!(
             (
                 post(
                     &server,
-                    token,
+                    TOKEN,
                     WEB_APP,
                     &[&code_form[..], &[("redirect_uri", "http://localhost:4200/cb"), ("code_verifier", VERIFIER)]]
                         .concat(),
@@ -124,13 +138,13 @@ both!(
                 &["code_challenge", "code_challenge_method"],
             ),
             (
-                post(&server, token, WEB_APP, &[("grant_type", "refresh_token"), ("refresh_token", "x")]),
+                post(&server, TOKEN, WEB_APP, &[("grant_type", "refresh_token"), ("refresh_token", "x")]),
                 &["refresh_token", "last answer"],
             ),
             (
                 post(
                     &server,
-                    token,
+                    TOKEN,
                     WEB_APP,
                     &[("grant_type", "refresh_token"), ("refresh_token", &refresh), ("scope", "openid email")],
                 ),
@@ -139,7 +153,7 @@ both!(
             (
                 post(
                     &server,
-                    token,
+                    TOKEN,
                     None,
                     &[("grant_type", "refresh_token"), ("refresh_token", &refresh), ("client_id", "spa")],
                 ),
@@ -148,16 +162,35 @@ both!(
             (
                 post(
                     &server,
-                    token,
+                    TOKEN,
                     WEB_APP,
                     &[("grant_type", "password"), ("username", "alice"), ("password", "wrong")],
                 ),
                 &["not shown", "countersign user password"],
             ),
+        ];
+        each_names_what_failed_and_the_fix(&server, cases).await;
+    }
+);
+
+both!(
+    async fn an_assertion_that_will_not_do(server: Server) {
+        let key = ClientKey::new("ES256", "k");
+        let keyed = json!({"grant_types": ["client_credentials"], "token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks()});
+        server.put("/Client/keyed", keyed).await;
+        let assertion = |claims| {
+            let text = key.sign(&claims);
+            vec![
+                CC,
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                ("client_assertion", Box::leak(text.into_boxed_str()) as &str),
+            ]
+        };
+        let cases: Vec<Case> = vec![
             (
                 post(
                     &server,
-                    token,
+                    TOKEN,
                     None,
                     &assertion(
                         json!({"iss": "keyed", "sub": "keyed", "aud": "https://elsewhere.example", "exp": 9_999_999_999_i64, "jti": "1"}),
@@ -166,18 +199,30 @@ both!(
                 &["aud of client_assertion", "/ https://elsewhere.example", "--issuer"],
             ),
             (
-                post(&server, token, None, &assertion(json!({"iss": "x", "sub": "keyed"}))),
+                post(&server, TOKEN, None, &assertion(json!({"iss": "x", "sub": "keyed"}))),
                 &["iss of client_assertion: keyed / x", "iss and sub"],
             ),
             (
                 post(
                     &server,
-                    token,
+                    TOKEN,
                     None,
                     &assertion(json!({"iss": "keyed", "sub": "keyed", "aud": server.issuer(), "exp": 1, "jti": "1"})),
                 ),
                 &["later than that / 1", "clocks"],
             ),
+        ];
+        each_names_what_failed_and_the_fix(&server, cases).await;
+    }
+);
+
+both!(
+    async fn a_token_a_body_or_a_path_that_will_not_do(server: Server) {
+        server.web_app(json!({})).await;
+        server.spa(json!({})).await;
+        let own = server.token(&[CC]).await.1;
+        let own = own["access_token"].as_str().unwrap().to_owned();
+        let cases: Vec<Case> = vec![
             (
                 post(&server, "/oauth2/introspect", None, &[("client_id", "spa"), ("token", "x")]),
                 &["it is public", "may not introspect"],
@@ -191,7 +236,7 @@ both!(
             ),
             (server.http.post(server.url("/oauth2/token?code=x")), &["the query of the URL", "in the body"]),
             (
-                server.http.post(server.url(token)).header("content-type", "text/plain").body("x"),
+                server.http.post(server.url(TOKEN)).header("content-type", "text/plain").body("x"),
                 &["Content-Type", "/ text/plain"],
             ),
             (server.http.post(server.url("/oauth/token")), &["/oauth2/token / /oauth/token", "discovery"]),
@@ -201,15 +246,7 @@ both!(
                 &["the Host header", "/ evil.example", "--allowed-host"],
             ),
         ];
-        for (request, words) in cases {
-            let response = request.send().await.unwrap();
-            assert!(response.status().is_client_error(), "{response:?} {words:?}");
-            assert!(!response.headers().contains_key("link"), "{response:?}");
-            let record = explained(&server, &response).await;
-            let (body, told) = (response.text().await.unwrap(), told(&record));
-            assert!(words.iter().all(|word| told.contains(word)), "{words:?}: {told}");
-            assert!(!body.contains(record.explanation.fix.as_deref().unwrap()), "{body}");
-        }
+        each_names_what_failed_and_the_fix(&server, cases).await;
     }
 );
 
@@ -355,7 +392,14 @@ both_folders!(
         let folder = folder.env("COUNTERSIGN_ADMIN_CLIENT_SECRET", "secret");
         let (mut process, service) = folder.serve(&["--issuer", "http://localhost:8080"]);
         let refused = async || {
-            let response = service.http.post(service.url("/oauth2/token")).send().await.unwrap();
+            let form = [
+                ("client_id", "x"),
+                ("client_secret", "hush"),
+                ("grant_type", "password"),
+                ("password", "hush"),
+                ("code", "hush"),
+            ];
+            let response = service.http.post(service.url("/oauth2/token")).form(&form).send().await.unwrap();
             response.headers()["x-request-id"].to_str().unwrap().to_owned()
         };
         let (first, second) = (refused().await, refused().await);
@@ -369,6 +413,11 @@ both_folders!(
             ended = folder.run(&["explain", &first, &second]);
         }
         process.kill();
+        assert!(
+            !process.output().concat().contains("hush") && !ended.stdout.contains("hush"),
+            "{:?}",
+            process.output()
+        );
         let after = folder.run(&["explain", &first, &second]);
         assert_eq!((after.code, &after.stdout), (0, &ended.stdout), "{after:?}");
         for word in

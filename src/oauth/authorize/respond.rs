@@ -7,6 +7,7 @@ use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
+use crate::domain::redirect_uri::RedirectUri;
 use crate::domain::response_type::{ResponseMode, ResponseType};
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
@@ -94,7 +95,7 @@ fn redirect_uri(client: &Client, requested: Option<&str>, openid: bool) -> Resul
             [_, _, ..] if openid => Err(Refused::invalid_request(
                 "redirect_uri is missing; the client has several, and openid requests must name one",
             )
-            .compared("redirect_uri", Told::list(registered.iter().map(|uri| uri.as_str())), "(not sent)")
+            .compared("redirect_uri", Told::list(registered.iter().map(RedirectUri::as_str)), "(not sent)")
             .fix("Send redirect_uri.")),
             [first, ..] => Ok(first.as_str().to_owned()),
         };
@@ -105,7 +106,7 @@ fn redirect_uri(client: &Client, requested: Option<&str>, openid: bool) -> Resul
             "redirect_uri {requested} is not registered for this client; it must equal a registered one to the letter"
         ))
         .passed("client_id", Told::public(&client.id))
-        .compared("redirect_uri", Told::list(registered.iter().map(|uri| uri.as_str())), Told::public(requested))
+        .compared("redirect_uri", Told::list(registered.iter().map(RedirectUri::as_str)), Told::public(requested))
         .fix("Add the URI to auth.authorization_code.redirect_uris of the Client document, or send one that is listed, to the letter: scheme, port, path and a slash at the end.")),
     }
 }
