@@ -420,9 +420,16 @@ both_folders!(
         );
         let after = folder.run(&["explain", &first, &second]);
         assert_eq!((after.code, &after.stdout), (0, &ended.stdout), "{after:?}");
-        for word in
-            [&*first, &*second, "POST /oauth2/token", "400 invalid_request", "FAILED", "expected", "found", "fix"]
-        {
+        for word in [
+            &*first,
+            &*second,
+            "POST /oauth2/token",
+            "400 unsupported_grant_type",
+            "FAILED",
+            "expected",
+            "found",
+            "fix",
+        ] {
             assert!(after.stdout.contains(word), "{word}: {after:?}");
         }
         let json: serde_json::Value = serde_json::from_str(&folder.ok(&["explain", "--json", &first[..12]])).unwrap();
