@@ -52,6 +52,9 @@ pub(super) enum Command {
     /// Clients: create, list, disable, enable, set a secret
     #[command(subcommand, arg_required_else_help = true, after_help = CLIENT)]
     Client(ClientCommand),
+    /// Tell why a request was refused, by the id in its answer and in the log
+    #[command(after_help = EXPLAIN)]
+    Explain(ExplainArgs),
     /// Exit with 0 when the server is ready
     #[command(after_help = HEALTH)]
     Health(HealthArgs),
@@ -103,6 +106,13 @@ const CLIENT: &str = "Examples:
   countersign client disable web-app
   countersign client initial-token --uses 10 --expires-in 3600   for --registration token";
 
+const EXPLAIN: &str = "Examples:
+  countersign explain 019a5b0c2f4e7d118f3a5c6b7d8e9f01      the X-Request-Id of the answer
+  countersign explain 019a5b0c                              all whose ids begin so
+  countersign explain --json 019a5b0c2f4e7d118f3a5c6b7d8e9f01 | jq .
+
+Explanations are kept for 7 days. Secrets, codes and tokens are not in them.";
+
 const HEALTH: &str = "Examples:
   countersign health
   countersign health --url http://127.0.0.1:8080
@@ -135,6 +145,18 @@ pub(super) struct ApplyArgs {
     /// Remove resources that an earlier bundle made and these lack
     #[arg(long)]
     pub(super) prune: bool,
+    #[command(flatten)]
+    pub(super) settings: Flags<Store>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ExplainArgs {
+    /// Ids of requests, or their first 8 digits or more
+    #[arg(required = true, value_name = "REQUEST-ID")]
+    pub(super) ids: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
     #[command(flatten)]
     pub(super) settings: Flags<Store>,
 }

@@ -1,7 +1,7 @@
 //! The command line: `countersign COMMAND`.
 //!
 //! [`args`] has its shape and its help, [`flags`] the settings as flags. Each command is a file: [`serve`] for `dev` and
-//! `serve`, [`bundles`] for `migrate`, `check`, `apply` and `export`, [`keys`], [`users`], [`clients`], [`health`]. They read
+//! `serve`, [`bundles`] for `migrate`, `check`, `apply` and `export`, [`keys`], [`users`], [`clients`], [`explain`], [`health`]. They read
 //! settings ([`crate::config`]), call the rooms that know the rules, and print. Logs go to stderr; stdout carries only what
 //! was asked for, through [`output`].
 
@@ -11,6 +11,7 @@ mod check;
 mod clients;
 mod database;
 mod documents;
+mod explain;
 mod flags;
 mod health;
 mod keys;
@@ -57,6 +58,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(command) => block_on(keys::run(command)),
         Command::User(command) => block_on(users::run(command)),
         Command::Client(command) => block_on(clients::run(command)),
+        Command::Explain(args) => block_on(explain::run(args)),
         Command::Health(args) => block_on(health::run(args)),
     }
 }

@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
 
 use crate::clock::{Clock, monotonic_millis};
 use crate::domain::time::Timestamp;
-use crate::realm::{Common, Error, Realm};
+use crate::realm::{Common, Error, Realm, Working};
 use crate::store::keys::SigningKey;
 use crate::store::snapshot::Snapshot;
 use crate::web::Site;
@@ -40,7 +39,7 @@ pub(super) struct Desk {
     changing: tokio::sync::Mutex<()>,
     stay: Stay,
     used_at: AtomicU64,
-    stop: watch::Sender<bool>,
+    working: Mutex<Option<Working>>,
 }
 
 struct Current {
@@ -100,7 +99,7 @@ impl Desk {
     /// Around a realm as it was founded.
     pub(super) async fn open(common: Common, realm: Realm, stay: Stay) -> Result<Self, Error> {
         let founding = Kept::take(&realm).await?;
-        let site = Site::new(realm.app.clone());
+        let (site, working) = (Site::new(realm.app.clone()), Mutex::new(Some(realm.work())));
         Ok(Self {
             common,
             current: ArcSwap::from_pointee(Current { realm, site }),
@@ -110,13 +109,8 @@ impl Desk {
             changing: tokio::sync::Mutex::default(),
             stay,
             used_at: AtomicU64::new(monotonic_millis()),
-            stop: watch::Sender::new(false),
+            working,
         })
-    }
-
-    /// Works for the realm in the background until it ends.
-    pub(super) fn work(&self) {
-        self.realm().work(&self.stop.subscribe());
     }
 
     /// The realm as it is now.
@@ -152,8 +146,16 @@ impl Desk {
 
     /// Ends its background work and closes its store.
     pub(super) async fn end(&self) {
-        self.stop.send_replace(true);
+        self.end_work().await;
         self.realm().store.close().await;
+    }
+
+    /// Ends its background work.
+    pub(super) async fn end_work(&self) {
+        let working = self.working.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(working) = working {
+            working.end().await;
+        }
     }
 
     /// Keeps the present state under a name; what was kept under it goes.
@@ -205,6 +207,8 @@ impl Desk {
             tx.commit().await?;
         }
         let realm = realm.anew(&self.common).await?;
+        self.end_work().await;
+        *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some(realm.work());
         let site = Site::new(realm.app.clone());
         self.current.store(Arc::new(Current { realm, site }));
         Ok(())

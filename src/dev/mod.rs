@@ -33,25 +33,30 @@ struct Inner {
     common: Common,
     main: Arc<Desk>,
     realms: Realms,
+    ended: watch::Sender<bool>,
 }
 
 impl Desks {
-    /// Around the realm that a server begins with; ends when told to stop.
-    pub async fn open(common: Common, main: Realm, mut stopped: watch::Receiver<bool>) -> Result<Self, Error> {
+    /// Around the realm that a server begins with.
+    pub async fn open(common: Common, main: Realm) -> Result<Self, Error> {
         let main = Arc::new(Desk::open(common.clone(), main, desk::Stay::Always).await?);
-        let desks = Self(Arc::new(Inner { common, main, realms: Realms::default() }));
+        let desks = Self(Arc::new(Inner { common, main, realms: Realms::default(), ended: watch::Sender::new(false) }));
         let tidied = desks.clone();
+        let mut ended = desks.0.ended.subscribe();
         tokio::spawn(async move {
-            loop {
-                // Not awaited as it is: what it answers must not be held over the work below.
-                let told = async { stopped.wait_for(|stop| *stop).await.is_ok() };
-                if tokio::time::timeout(TIDYING, told).await.is_ok() {
-                    return tidied.0.realms.end_all().await;
-                }
+            let mut told = async || ended.wait_for(|ended| *ended).await.is_ok();
+            while tokio::time::timeout(TIDYING, told()).await.is_err() {
                 tidied.0.realms.end_idle().await;
             }
         });
         Ok(desks)
+    }
+
+    /// Ends all realms but the store of the one that the server began with.
+    pub async fn end(&self) {
+        self.0.ended.send_replace(true);
+        self.0.realms.end_all().await;
+        self.0.main.end_work().await;
     }
 
     /// Answers a request.

@@ -148,7 +148,6 @@ pub(super) async fn found(
         desk.end().await;
         return Err(wrong);
     }
-    desk.work();
     let shown = shown(&name, &desk);
     let location = [(LOCATION, format!("{}/dev/realms/{name}", desks.0.main.realm().issuer))];
     Ok((StatusCode::CREATED, location, Json(shown)).into_response())

@@ -192,11 +192,10 @@ pub enum GrantType {
     Implicit,
 }
 
-/// All of them.
-const GRANT_TYPES: [GrantType; 4] =
-    [GrantType::AuthorizationCode, GrantType::ClientCredentials, GrantType::Password, GrantType::Implicit];
-
 impl GrantType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::ClientCredentials, Self::Password, Self::Implicit];
+
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
@@ -209,7 +208,7 @@ impl GrantType {
 
     /// The grant of this name; Aidbox's documents also say `code`.
     pub fn named(name: &str) -> Option<Self> {
-        GRANT_TYPES
+        Self::ALL
             .into_iter()
             .find(|grant| grant.name() == name || (name == "code" && *grant == Self::AuthorizationCode))
     }
@@ -275,7 +274,7 @@ impl Client {
         match (self.document.token_endpoint_auth_method.as_deref(), grant) {
             (Some(method), _) => method == "private_key_jwt",
             (None, Some(grant)) => lists(grant),
-            (None, None) => GRANT_TYPES.into_iter().any(lists),
+            (None, None) => GrantType::ALL.into_iter().any(lists),
         }
     }
 

@@ -26,7 +26,10 @@ impl Provider {
         if client.wants_to_hear_of_logout() {
             let expires_at = login.auth_time.plus(ABSOLUTE);
             if !self.store.join_login(login.id, &client.id, &login.user.id, expires_at).await? {
-                return Ok(Err(Refused::new(ErrorCode::LoginRequired, "the person has just signed out")));
+                let why = Refused::new(ErrorCode::LoginRequired, "the person has just signed out")
+                    .compared("the login", "one that goes on", "ended a moment ago")
+                    .fix("Begin anew; the person signs in again.");
+                return Ok(Err(why.of_client(Some(&client.id))));
             }
         }
         Ok(Ok(self.session_state(client, redirect_uri, login.id)))

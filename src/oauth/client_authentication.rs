@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use super::explanation::Told;
 use super::params::form_decode;
 use super::{Failure, Params, Provider, Refused, client_assertion};
 use crate::domain::client::{Client, GrantType};
@@ -28,7 +29,11 @@ impl Basic {
     /// Reads the header's value; `None` where it is not of the scheme `Basic`.
     pub fn parse(header: &[u8]) -> Option<Result<Self, Refused>> {
         let rest = header.get(6..).filter(|_| header[..6].eq_ignore_ascii_case(b"basic "))?;
-        let malformed = || Refused::invalid_client("the Authorization header is not base64 of client_id:client_secret");
+        let malformed = || {
+            Refused::invalid_client("the Authorization header is not base64 of client_id:client_secret")
+                .compared("the Authorization header", "Basic base64(client_id:client_secret)", "(there, not shown)")
+                .fix("Let the HTTP library write the header from client_id and client_secret; curl does with -u.")
+        };
         let read = || {
             let bytes = STANDARD.decode(rest.trim_ascii()).map_err(|_| malformed())?;
             let text = String::from_utf8(bytes).map_err(|_| malformed())?;
@@ -87,16 +92,23 @@ impl Provider {
                 return self.prove_by_assertion(text, params.text("client_id"), address, flow, now).await;
             }
         };
-        let mut outcome = Err(unproven().into());
+        let mut outcome = None;
         for (id, secret) in &candidates {
             if let Some(client) = self.registry.client(id).await? {
-                outcome = self.prove(client, secret, method, address, flow).await;
-                if outcome.is_ok() {
-                    break;
+                let proven = self.prove(client, secret, method, address, flow).await;
+                if proven.is_ok() {
+                    return proven;
                 }
+                outcome = Some(proven);
             }
         }
-        outcome
+        outcome.unwrap_or_else(|| {
+            let named = candidates.first().map_or_else(|| "(none)".into(), |(id, _)| Told::public(id));
+            Err(unproven()
+                .compared("client_id", "a client that is registered here", named)
+                .fix("Register the client (PUT /Client/ID, a bundle, `countersign client create`), or correct client_id.")
+                .into())
+        })
     }
 
     async fn prove(
@@ -108,13 +120,21 @@ impl Provider {
         flow: Option<GrantType>,
     ) -> Result<Proven, Failure> {
         if !client.active {
-            return Err(unproven().into());
+            return Err(unproven()
+                .passed("client_id", Told::public(&client.id))
+                .compared("the client", "active", "switched off")
+                .fix("Set active to true in the Client document: `countersign client enable ID`.")
+                .into());
         }
         let offered = !secret.expose().is_empty();
         refuse_other_method(&client, if offered { method } else { "none" }, flow)?;
         let Some(stored) = &client.stored_secret else {
             return if offered {
-                Err(Refused::invalid_client("this client has no secret; leave client_secret out and use PKCE").into())
+                Err(Refused::invalid_client("this client has no secret; leave client_secret out and use PKCE")
+                    .passed("client_id", Told::public(&client.id))
+                    .compared("the client's secret", "none: the client is public", "(sent, not shown)")
+                    .fix("Leave client_secret out, or set secret in the Client document: `countersign client secret ID`.")
+                    .into())
             } else {
                 Ok(Proven { client, authenticated: false })
             };
@@ -125,6 +145,9 @@ impl Provider {
                 _ => Err(Refused::invalid_client(
                     "this client has a secret and must use it: HTTP Basic, or client_secret in the body",
                 )
+                .passed("client_id", Told::public(&client.id))
+                .compared("the client's secret", "HTTP Basic, or client_secret in the body", "(not sent)")
+                .fix("Send the secret, remove secret from the Client document, or set auth.GRANT.secret_required to false in it.")
                 .into()),
             };
         }
@@ -132,7 +155,12 @@ impl Provider {
             Ok(Proven { client, authenticated: true })
         } else {
             tracing::warn!(event = "client_authentication_failed", client = %client.id, %address, "wrong client secret");
-            Err(unproven().into())
+            Err(unproven()
+                .passed("client_id", Told::public(&client.id))
+                .passed("the method", Told::public(method))
+                .compared("the client's secret", "the one of the Client document", "(another, not shown)")
+                .fix("Send the secret that the Client document was given, or set a new one: `countersign client secret ID`. Look for a line feed at its end.")
+                .into())
         }
     }
 
@@ -153,7 +181,11 @@ impl Provider {
         // keeps a client from its tokens but a neighbour, and a new secret starts anew.
         let guesses = self.secret_cache_key.tag(&[client_id.as_bytes(), stored.as_bytes(), &network(address)]);
         if self.wrong_secrets.get(&guesses).is_some_and(|wrong| wrong.load(Ordering::Relaxed) >= WRONG_SECRETS) {
-            let mut refused = Refused::invalid_client("too many wrong secrets for this client; try again later");
+            let mut refused = Refused::invalid_client("too many wrong secrets for this client; try again later")
+                .compared("wrong secrets from this network in 15 minutes", i64::from(WRONG_SECRETS), "more")
+                .fix(
+                    "Find out who sends an old secret for this client, then wait; on another network it works at once.",
+                );
             refused.retry_after = Some(60);
             return Err(refused.into());
         }
@@ -199,7 +231,9 @@ fn presented<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Result<Present
         return match basic.is_some() || body_secret.is_some() {
             true => Err(Refused::invalid_request(
                 "the client authenticates twice, by client_assertion and by its secret; use one of them",
-            )),
+            )
+            .compared("ways in which the client proves itself", "one", "client_assertion, and a secret")
+            .fix("Send client_assertion, or the secret, not both.")),
             false => Ok(Presented::Assertion(assertion)),
         };
     }
@@ -208,6 +242,8 @@ fn presented<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Result<Present
             Refused::invalid_client(
                 "no client: send HTTP Basic credentials, or client_id (and client_secret) in the body",
             )
+            .compared("client_id", "in the body, or HTTP Basic", "(not sent)")
+            .fix("Send client_id in the body, or HTTP Basic credentials; some libraries need to be told which.")
         })?;
         let secret = body_secret.unwrap_or_else(|| Secret::new(""));
         return Ok(Presented::Secret { method: "client_secret_post", candidates: vec![(id, secret)] });
@@ -215,11 +251,16 @@ fn presented<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Result<Present
     if body_secret.is_some() {
         return Err(Refused::invalid_request(
             "the client authenticates twice, by HTTP Basic and by client_secret in the body; use one of them",
-        ));
+        )
+        .compared("ways in which the client proves itself", "one", "HTTP Basic, and client_secret in the body")
+        .fix("Leave client_secret out of the body, or the Authorization header out of the request."));
     }
     let candidates: Vec<(&str, Secret)> = basic.readings().map(|(id, secret)| (id, secret.clone())).collect();
     if in_body.is_some_and(|id| candidates.iter().all(|(candidate, _)| *candidate != id)) {
-        return Err(Refused::invalid_request("client_id in the body is another client than the one of HTTP Basic"));
+        let named = candidates.first().map_or_else(|| "(none)".into(), |(id, _)| Told::public(id));
+        return Err(Refused::invalid_request("client_id in the body is another client than the one of HTTP Basic")
+            .compared("client_id", named, params.told("client_id"))
+            .fix("Send the same client_id in both places, or leave it out of the body."));
     }
     Ok(Presented::Secret { method: "client_secret_basic", candidates })
 }
@@ -230,8 +271,16 @@ pub(super) fn refuse_other_method(client: &Client, used: &str, flow: Option<Gran
         None => Ok(()),
         Some(registered) => Err(Refused::invalid_client(format!(
             "this client is registered for token_endpoint_auth_method {registered}, but the request uses {used}"
-        ))),
+        ))
+        .passed("client_id", Told::public(&client.id))
+        .compared("token_endpoint_auth_method", Told::public(registered), Told::public(used))
+        .fix("Have the client use the method that is registered, or change token_endpoint_auth_method (or auth_method of the grant) in the Client document.")),
     }
+}
+
+/// The client that a request names, be it proven or not.
+pub fn named<'a>(basic: Option<&'a Basic>, params: &'a Params) -> Option<&'a str> {
+    basic.and_then(|basic| basic.readings().next()).map(|(id, _)| id).or_else(|| params.text("client_id"))
 }
 
 /// One sentence for an unknown client, a switched-off one and a wrong secret, so that it tells nobody which.

@@ -35,11 +35,15 @@ impl Unencryptable {
         match self {
             Self::NoKey(alg) => Refused::invalid_request(format!(
                 "this client wants its answers encrypted by {alg}, and none of its registered keys is for that; add one with use enc to its jwks or jwks_uri"
-            )),
+            ))
+            .compared("the client's keys", "one of use enc for this algorithm", "none")
+            .fix("Add a key with use enc to jwks or jwks_uri in the Client document, or take the field ending in _encrypted_response_alg out."),
             Self::Unavailable => Refused::new(
                 ErrorCode::TemporarilyUnavailable,
                 "this client wants its answers encrypted, and the keys at its jwks_uri cannot be fetched",
-            ),
+            )
+            .compared("the answer of jwks_uri", "a JSON Web Key Set", "none in time")
+            .fix("See that jwks_uri answers; the log has what came instead."),
         }
     }
 }

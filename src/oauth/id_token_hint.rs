@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::explanation::Told;
 use super::{Failure, Provider, Refused};
 
 impl Provider {
@@ -10,6 +11,10 @@ impl Provider {
     pub(super) async fn id_token_hint(&self, text: &str) -> Result<Map<String, Value>, Failure> {
         let ring = self.registry.key_ring().await?;
         let claims = ring.verify("JWT", self.issuer(), text);
-        Ok(claims.ok_or_else(|| Refused::invalid_request("id_token_hint is not an ID token of this server"))?)
+        Ok(claims.ok_or_else(|| {
+            Refused::invalid_request("id_token_hint is not an ID token of this server")
+                .compared("the signature and the issuer of id_token_hint", Told::public(self.issuer()), "not ours")
+                .fix("Send the ID token that this server issued; one of another issuer or of a key that was retired will not do.")
+        })?)
     }
 }

@@ -13,6 +13,8 @@ impl Provider {
         let uri = client.and_then(|client| client.document.initiate_login_uri.clone());
         let uri = uri.ok_or_else(|| {
             Refused::invalid_request("there is no client of this client_id that has an initiate_login_uri registered")
+                .compared("initiate_login_uri of the client", "one that is registered", params.told("client_id"))
+                .fix("Set initiate_login_uri in the Client document, or check client_id.")
         })?;
         let separator = if uri.contains('?') { '&' } else { '?' };
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("iss", self.issuer()).finish();

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::access_token::AccessToken;
 use super::client_authentication::{Basic, Proven};
+use super::explanation::Told;
 use super::{ErrorCode, Failure, Params, Provider, Refused};
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, Introspect, SubjectType};
@@ -61,9 +62,11 @@ impl Provider {
         let Proven { client, authenticated } = self.authenticate_client(basic, params, address, None, now).await?;
         if !authenticated {
             // RFC 7662 §2.1: the endpoint must be protected; a public client has nothing to prove itself with.
-            return Err(
-                Refused::new(ErrorCode::InvalidClient, "introspection needs a client with a secret or a key").into()
-            );
+            return Err(Refused::new(ErrorCode::InvalidClient, "introspection needs a client with a secret or a key")
+                .passed("client_id", Told::public(&client.id))
+                .compared("how the client proves itself", "with a secret or a key", "not at all: it is public")
+                .fix("Ask as a client of the resource server's own, with a secret; a public client may not introspect.")
+                .into());
         }
         let text = params.required("token")?;
         let answer = match self.access_token(text, now).await? {

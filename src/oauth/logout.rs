@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::explanation::Told;
 use super::{Failure, Params, Provider, Refused};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
@@ -69,9 +70,12 @@ impl Provider {
         let text = |name: &str| hint.as_ref().and_then(|claims| claims.get(name)).and_then(Value::as_str);
         let client_id = match (params.text("client_id"), text("aud")) {
             (Some(said), Some(hinted)) if said != hinted => {
-                return Err(
-                    Refused::invalid_request("client_id is not the client that id_token_hint was issued to").into()
-                );
+                let refused = Refused::invalid_request("client_id is not the client that id_token_hint was issued to");
+                return Err(refused
+                    .compared("client_id", Told::public(hinted), params.told("client_id"))
+                    .fix("Send the client_id that the ID token was issued to, or leave client_id out.")
+                    .of_client(Some(said))
+                    .into());
             }
             (said, hinted) => said.or(hinted),
         };
@@ -87,7 +91,14 @@ impl Provider {
                     .is_some_and(|client| client.document.post_logout_redirect_uris.iter().any(|one| one == uri));
                 if !registered {
                     let text = "post_logout_redirect_uri is not registered for the client; name the client by id_token_hint or client_id, and list the URI in post_logout_redirect_uris";
-                    return Err(Refused::invalid_request(text).into());
+                    let listed = client.iter().flat_map(|client| client.document.post_logout_redirect_uris.iter());
+                    let listed = Told::list(listed.map(String::as_str));
+                    return Err(Refused::invalid_request(text)
+                        .passed("the client", client_id.map_or_else(|| "(none is named)".into(), Told::public))
+                        .compared("post_logout_redirect_uri", listed, params.told("post_logout_redirect_uri"))
+                        .fix("List the URI in post_logout_redirect_uris of the Client document, and name the client by id_token_hint or client_id.")
+                        .of_client(client_id)
+                        .into());
                 }
                 Some(with_state(uri, params.text("state")))
             }

@@ -28,6 +28,8 @@ pub mod client_authentication;
 mod client_keys;
 pub mod discovery;
 mod encryption;
+pub mod explanation;
+pub mod explanations;
 pub mod front_channel;
 mod id_token_hint;
 mod initiate_login;
@@ -49,6 +51,7 @@ pub mod token;
 pub mod userinfo;
 
 use client_keys::ClientKeys;
+use explanations::Explanations;
 use metadata_document::MetadataDocuments;
 pub use params::Params;
 pub use refused::{ErrorCode, Failure, Refused};
@@ -107,6 +110,7 @@ pub struct Provider {
     verified_secrets: moka::future::Cache<[u8; 32], ()>,
     wrong_secrets: moka::sync::Cache<[u8; 32], Arc<AtomicU32>>,
     known_tokens: access_token::Known,
+    explanations: Explanations,
 }
 
 /// How many verified client secrets are remembered at the most.
@@ -130,6 +134,7 @@ impl Provider {
         Ok(Self {
             rules: Arc::new(rules),
             logins: Logins::new(store.clone()),
+            explanations: Explanations::new(store.clone()),
             store,
             registry,
             sign_in,
@@ -165,6 +170,11 @@ impl Provider {
     /// What this node remembers of clients and keys.
     pub const fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The explanations of refusals.
+    pub const fn explanations(&self) -> &Explanations {
+        &self.explanations
     }
 
     /// The logins of browsers.

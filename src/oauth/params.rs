@@ -9,6 +9,7 @@ use std::collections::btree_map::Entry;
 use percent_encoding::percent_decode;
 use serde_json::Value;
 
+use super::explanation::Told;
 use super::refused::Refused;
 use super::resource::{MAX_RESOURCES, RESOURCE};
 use crate::domain::secret::Secret;
@@ -52,7 +53,9 @@ impl Params {
     /// Reads the members of a JSON or YAML object: text, numbers and booleans.
     pub fn from_object(value: Value) -> Result<Self, Refused> {
         let Value::Object(members) = value else {
-            return Err(Refused::invalid_request("the body must be an object of parameters"));
+            return Err(Refused::invalid_request("the body must be an object of parameters")
+                .compared("the body", "an object, such as {\"grant_type\": \"client_credentials\"}", "something else")
+                .fix("Send the parameters as members of one object, or as a form."));
         };
         let mut params = Self::default();
         for (name, value) in members {
@@ -68,7 +71,9 @@ impl Params {
                     continue;
                 }
                 Value::Array(_) | Value::Object(_) => {
-                    return Err(Refused::invalid_request(format!("{name} must be a string")));
+                    return Err(Refused::invalid_request(format!("{name} must be a string"))
+                        .compared("a parameter of the body", "text", Told::public(&name))
+                        .fix("Send the parameter as text; several values are separated by spaces."));
                 }
             };
             params.insert(name, text)?;
@@ -78,15 +83,21 @@ impl Params {
 
     fn insert(&mut self, name: String, value: String) -> Result<(), Refused> {
         if self.values.len() >= MAX_PARAMETERS || value.len() > MAX_VALUE || name.len() > 256 {
-            return Err(Refused::invalid_request("the request has too many or too long parameters"));
+            return Err(Refused::invalid_request("the request has too many or too long parameters")
+                .compared("the parameters", "100 at the most, of 16384 bytes each", "more")
+                .fix("Send fewer or shorter parameters."));
         }
         if name.chars().chain(value.chars()).any(char::is_control) {
-            return Err(Refused::invalid_request("a parameter has a control character in it"));
+            return Err(Refused::invalid_request("a parameter has a control character in it")
+                .compared("the parameters", "printable text", "a control character, such as a line feed")
+                .fix("Look for a line feed at the end of the value, as files and `echo` leave it."));
         }
         // RFC 8707 §2: the one parameter that may occur several times.
         if name == RESOURCE {
             if self.resources.len() >= MAX_RESOURCES {
-                return Err(Refused::invalid_request("the request names too many resources"));
+                return Err(Refused::invalid_request("the request names too many resources")
+                    .compared("how many times resource occurs", "10 at the most", "more")
+                    .fix("Name fewer resources in one request."));
             }
             self.resources.push(Sensitive(value));
             return Ok(());
@@ -110,7 +121,11 @@ impl Params {
 
     /// The value of a name that must be there.
     pub fn required(&self, name: &str) -> Result<&str, Refused> {
-        self.text(name).ok_or_else(|| Refused::invalid_request(format!("{name} is missing")))
+        self.text(name).ok_or_else(|| {
+            Refused::invalid_request(format!("{name} is missing"))
+                .compared("the parameter", Told::public(name), "(not sent)")
+                .fix("Send the parameter; one with an empty value counts as not sent.")
+        })
     }
 
     /// The value of a name that holds a secret.
@@ -126,7 +141,9 @@ impl Params {
     /// A refusal where any name occurs more than once.
     pub fn refuse_repeated(&self) -> Result<(), Refused> {
         match self.repeated.first() {
-            Some(name) => Err(Refused::invalid_request(format!("{name} occurs more than once"))),
+            Some(name) => Err(Refused::invalid_request(format!("{name} occurs more than once"))
+                .compared("how often a parameter occurs", "once", Told::public(name))
+                .fix("Send every parameter once, in the query or in the body.")),
             None => Ok(()),
         }
     }
@@ -168,12 +185,17 @@ pub fn form_decode(bytes: &[u8]) -> Result<String, Refused> {
     while let Some(at) = rest.iter().position(|b| *b == b'%') {
         let valid = rest.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
         if !valid {
-            return Err(Refused::invalid_request("the request has a percent sign that encodes nothing"));
+            return Err(Refused::invalid_request("the request has a percent sign that encodes nothing")
+                .compared("percent-encoding", "two hexadecimal digits behind each %", "others")
+                .fix("Encode the parameters once, as a form library does; % itself is %25."));
         }
         rest = &rest[at + 3..];
     }
-    let text =
-        percent_decode(&spaced).decode_utf8().map_err(|_| Refused::invalid_request("the request is not UTF-8"))?;
+    let text = percent_decode(&spaced).decode_utf8().map_err(|_| {
+        Refused::invalid_request("the request is not UTF-8")
+            .compared("the character encoding", "UTF-8", "bytes that are not")
+            .fix("Encode the parameters in UTF-8.")
+    })?;
     Ok(text.into_owned())
 }
 

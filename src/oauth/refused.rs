@@ -1,5 +1,6 @@
 //! Refusals: the answers that the specifications name, word for word on the wire.
 
+use super::explanation::{Explanation, Told};
 use crate::domain::internal::Internal;
 
 /// An error code and the specification it comes from.
@@ -84,13 +85,15 @@ pub struct Refused {
     pub description: String,
     /// Seconds after which another try may succeed, where waiting is the cure.
     pub retry_after: Option<i64>,
+    /// Why, for whoever runs this server; never for the caller.
+    pub why: Box<Explanation>,
 }
 
 impl Refused {
     /// A refusal with its sentence.
     pub fn new(code: ErrorCode, description: impl Into<String>) -> Self {
         let description = description.into().chars().map(printable).collect();
-        Self { code, description, retry_after: None }
+        Self { code, description, retry_after: None, why: Box::default() }
     }
 
     /// `invalid_request`
@@ -106,6 +109,41 @@ impl Refused {
     /// `invalid_client`
     pub fn invalid_client(description: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidClient, description)
+    }
+
+    /// `invalid_token`: a bearer token that is good for nothing.
+    pub fn dead_token() -> Self {
+        Self::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked")
+            .compared("the access token", "a live one of this issuer", "another (not shown)")
+            .fix("Get a new access token; look at its life (access_token_expiration), and at whether the session was signed out. An ID token or a refresh token is none.")
+    }
+
+    /// Tells what was looked at before, and found to be in order.
+    #[must_use]
+    pub fn passed(mut self, what: &'static str, found: impl Into<Told>) -> Self {
+        self.why.step(what, None, found.into());
+        self
+    }
+
+    /// Tells what was compared and is not as it should be.
+    #[must_use]
+    pub fn compared(mut self, what: &'static str, expected: impl Into<Told>, found: impl Into<Told>) -> Self {
+        self.why.step(what, Some(expected.into()), found.into());
+        self
+    }
+
+    /// Tells what to change: the field of a document, the flag, the parameter.
+    #[must_use]
+    pub fn fix(mut self, fix: &'static str) -> Self {
+        self.why.fix = Some(fix.into());
+        self
+    }
+
+    /// Tells which client the request names.
+    #[must_use]
+    pub fn of_client(mut self, id: Option<&str>) -> Self {
+        self.why.client_id = self.why.client_id.or_else(|| id.map(Told::public));
+        self
     }
 }
 
@@ -125,6 +163,17 @@ pub enum Failure {
     Refused(Refused),
     /// We are.
     Internal(Internal),
+}
+
+impl Failure {
+    /// Tells which client the request names.
+    #[must_use]
+    pub fn of_client(self, id: Option<&str>) -> Self {
+        match self {
+            Self::Refused(why) => Self::Refused(why.of_client(id)),
+            internal @ Self::Internal(_) => internal,
+        }
+    }
 }
 
 impl From<Refused> for Failure {

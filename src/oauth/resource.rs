@@ -5,6 +5,7 @@
 
 use url::Url;
 
+use super::explanation::Told;
 use super::{ErrorCode, Params, Refused};
 use crate::domain::client::{Client, GrantType};
 
@@ -25,12 +26,18 @@ pub fn requested(client: &Client, grant: GrantType, params: &Params) -> Result<O
             && !resource.contains('#')
             && Url::parse(resource).is_ok();
         if !sound {
-            return Err(invalid("resource must be an absolute URI without a fragment (RFC 8707 section 2)".to_owned()));
+            return Err(invalid("resource must be an absolute URI without a fragment (RFC 8707 section 2)".to_owned())
+                .compared("resource", "an absolute URI without a fragment", Told::public(resource))
+                .fix("Send the identifier of the resource server as a whole URI, such as https://api.example.com."));
         }
         if !allowed.is_empty() && !allowed.iter().any(|name| name == resource) {
             return Err(invalid(format!(
                 "the resource {resource} is not among the audiences of the client's document"
-            )));
+            ))
+            .compared("resource", Told::list(allowed.iter().map(|one| &**one)), Told::public(resource))
+            .fix(
+                "Add the resource to the audience of this grant in the Client document, or name one that is listed.",
+            ));
         }
         resources.push(resource.to_owned());
     }
@@ -42,7 +49,9 @@ pub fn requested(client: &Client, grant: GrantType, params: &Params) -> Result<O
 /// RFC 8707 §2.2: a token request names resources that were granted, or none.
 pub fn within(requested: &[String], granted: &str) -> Result<(), Refused> {
     match requested.iter().find(|resource| !granted.split(' ').any(|one| one == *resource)) {
-        Some(other) => Err(invalid(format!("the resource {other} was not granted"))),
+        Some(other) => Err(invalid(format!("the resource {other} was not granted"))
+            .compared("resource", Told::public(granted), Told::public(other))
+            .fix("Name the resource in the authorization request already; later requests may name fewer, not others.")),
         None => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::access_token::AccessToken;
+use super::explanation::Told;
 use super::{ErrorCode, Failure, Provider, Refused};
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, SubjectType};
@@ -76,13 +77,23 @@ impl Provider {
 /// may do without the scope `openid`, as in Aidbox.
 fn person(token: &AccessToken) -> Result<&User, Refused> {
     let insufficient = |text: &str| Refused::new(ErrorCode::InsufficientScope, text);
-    let user = token.user.as_ref().ok_or_else(|| insufficient("the token was issued to a client, not for a person"))?;
+    let user = token.user.as_ref().ok_or_else(|| {
+        insufficient("the token was issued to a client, not for a person")
+            .passed("the token", "valid")
+            .compared("for whom the token was issued", "a person", "the client itself")
+            .fix("Use a token of the authorization code grant; client_credentials has no person to tell of.")
+            .of_client(Some(&token.client.id))
+    })?;
     if token.scope.contains(OPENID)
         || token.client.document.first_party
         || token.session.as_ref().is_some_and(|session| session.has_id_token(&token.scope))
     {
         Ok(user)
     } else {
-        Err(insufficient("the token lacks the scope openid"))
+        Err(insufficient("the token lacks the scope openid")
+            .passed("the token", "valid, of a person")
+            .compared("the scope of the token", "one with openid", Told::public(&token.scope.to_string()))
+            .fix("Ask for scope=openid in the authorization request.")
+            .of_client(Some(&token.client.id)))
     }
 }

@@ -1,11 +1,13 @@
 //! One issuer, wired together: its store and clock, keys, documents, provider, and the site that answers for it.
 //!
 //! A [`Realm`] holds no global state, so a process can have many, which share what [`Common`] holds. [`demo`] is what `dev` fills
-//! an empty store with; [`sweeper`] and [`messenger`] work for a realm in the background. [`crate::server`] is next door and
+//! an empty store with; [`sweeper`],
+//! [`messenger`] and [`recorder`] work for a realm in the background. [`crate::server`] is next door and
 //! listens.
 
 pub mod demo;
 mod messenger;
+mod recorder;
 mod sweeper;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use crate::domain::scope::ADMIN;
 use crate::domain::secret::{MasterKey, SealingKey};
 use crate::domain::time::Timestamp;
 use crate::identity::hashing::Hashing;
+use crate::oauth::explanations::Explanations;
 use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
 use crate::oauth::metadata_document::Hosts;
 use crate::oauth::{Provider, Rules};
@@ -213,11 +216,36 @@ impl Realm {
         sweeper::once(&self.store, &self.clock).await
     }
 
-    /// Works in the background until told to stop.
-    pub fn work(&self, stopped: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
-        let (store, clock) = (self.store.clone(), self.clock.clone());
-        let telling = messenger::run(self.provider.clone(), store.clone(), clock.clone(), stopped.clone());
-        [tokio::spawn(sweeper::run(store, clock, stopped.clone())), tokio::spawn(telling)]
+    /// Works in the background until that is ended.
+    pub fn work(&self) -> Working {
+        let (stop, stopped) = watch::channel(false);
+        let (store, clock, explanations) =
+            (self.store.clone(), self.clock.clone(), self.provider.explanations().clone());
+        let tasks = [
+            tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped.clone())),
+            tokio::spawn(messenger::run(self.provider.clone(), store, clock, stopped.clone())),
+            tokio::spawn(recorder::run(explanations.clone(), stopped)),
+        ];
+        Working { stop, tasks, explanations }
+    }
+}
+
+/// What goes on for a realm in the background.
+#[derive(Debug)]
+pub struct Working {
+    stop: watch::Sender<bool>,
+    tasks: [JoinHandle<()>; 3],
+    explanations: Explanations,
+}
+
+impl Working {
+    /// Ends it; what it was to write is written.
+    pub async fn end(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        Box::pin(self.explanations.write_rest()).await;
     }
 }
 

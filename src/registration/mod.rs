@@ -94,13 +94,19 @@ impl Registration {
     pub async fn voucher(&self, bearer: Option<&str>, address: IpAddr, now: Timestamp) -> Result<Voucher, Failure> {
         let Some(text) = bearer else {
             if !self.rules.open {
-                return Err(Refused::new(ErrorCode::InvalidToken, "registration needs an initial access token").into());
+                return Err(Refused::new(ErrorCode::InvalidToken, "registration needs an initial access token")
+                    .compared("the Authorization header", "Bearer and an initial access token", "(not sent)")
+                    .fix("Make a token with `countersign client initial-token`, or start the server with --registration open.")
+                    .into());
             }
             return match self.rate.take(network(address), now) {
                 Ok(()) => Ok(Voucher::Nobody),
                 Err(wait) => {
                     tracing::warn!(event = "registration_throttled", %address);
-                    Err(too_many("registrations", wait).into())
+                    let refused = too_many("registrations", wait)
+                        .compared("registrations from this network in an hour", i64::from(self.rules.per_hour), "more")
+                        .fix("Wait, register with an initial access token, or raise --registration-rate.");
+                    Err(refused.into())
                 }
             };
         };
@@ -130,8 +136,7 @@ impl Registration {
         document.insert("registration".into(), json!(by));
         let for_itself = may_act_for_itself(&document);
         if for_itself && by == OPEN {
-            let text = "client_credentials needs a registration with an initial access token or a software statement";
-            return Err(Refused::new(ErrorCode::InvalidClientMetadata, text).into());
+            return Err(needs_a_voucher().into());
         }
         let secret = give_secret(&mut document, None);
         let id = new_row_id();
@@ -173,7 +178,13 @@ impl Registration {
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
         let (row, presented) = self.managed(id, bearer, address, now).await?;
-        let invalid = |text: &str| Failure::from(Refused::new(ErrorCode::InvalidClientMetadata, text));
+        let invalid = |text: &str| {
+            let why = Refused::new(ErrorCode::InvalidClientMetadata, text).of_client(Some(id));
+            let why = why.passed("registration_access_token", "the client's");
+            Failure::from(why.compared("a member of the client metadata", "as RFC 7592 section 2.2 says", "not so").fix(
+                "Send what the last answer said, without registration_access_token, registration_client_uri and the times.",
+            ))
+        };
         if metadata.get("client_id").and_then(Value::as_str) != Some(id) {
             return Err(invalid("client_id must be there, and the one of this client"));
         }
@@ -202,9 +213,7 @@ impl Registration {
             (by, _) => by,
         };
         if may_act_for_itself(&document) && by == OPEN {
-            return Err(invalid(
-                "client_credentials needs a registration with an initial access token or a software statement",
-            ));
+            return Err(needs_a_voucher().into());
         }
         document.insert("registration".into(), json!(by));
         let secret = give_secret(&mut document, stored);
@@ -247,7 +256,13 @@ impl Registration {
     /// Core §8.1, Registration §5: what is at `sector_identifier_uri` lists every redirect URI.
     async fn check_sector(&self, document: &Map<String, Value>) -> Result<(), Failure> {
         let Some(uri) = document.get("sector_identifier_uri").and_then(Value::as_str) else { return Ok(()) };
-        let invalid = |text: &str| Failure::from(Refused::new(ErrorCode::InvalidClientMetadata, text));
+        let invalid = |text: &str| {
+            Failure::from(
+                Refused::new(ErrorCode::InvalidClientMetadata, text)
+                    .compared("what is at sector_identifier_uri", "a JSON array of all redirect_uris", "not so, or nothing; the log says why")
+                    .fix("Serve the JSON array at sector_identifier_uri, where this server reaches it (--outbound-network)."),
+            )
+        };
         let fetched = self.provider.outbound().get(uri).await.map_err(|error| {
             tracing::info!(%error, "a sector_identifier_uri could not be fetched");
             invalid("sector_identifier_uri cannot be fetched")
@@ -273,7 +288,14 @@ impl Registration {
     ) -> Result<(Row, Bearer), Failure> {
         let throttled = |wait| {
             tracing::warn!(event = "registration_token_throttled", client = %id, %address);
-            Failure::from(too_many("wrong registration access tokens", wait))
+            let refused = too_many("wrong registration access tokens", wait)
+                .compared(
+                    "wrong registration access tokens from this network in an hour",
+                    i64::from(WRONG_TOKENS),
+                    "more",
+                )
+                .fix("Wait, then send the token of the last answer.");
+            Failure::from(refused.of_client(Some(id)))
         };
         self.wrong.room(&network(address), now).map_err(throttled)?;
         let managed = self.genuine(id, bearer).await;
@@ -370,18 +392,40 @@ fn too_many(what: &str, wait: i64) -> Refused {
 
 fn refused(wrong: Wrong) -> Failure {
     match wrong {
-        Wrong::RedirectUri(text) => Refused::new(ErrorCode::InvalidRedirectUri, text).into(),
-        Wrong::Metadata(text) => Refused::new(ErrorCode::InvalidClientMetadata, text).into(),
+        Wrong::RedirectUri(text) => Refused::new(ErrorCode::InvalidRedirectUri, text)
+            .compared(
+                "redirect_uris",
+                "absolute URIs without a fragment: https, http on loopback, or a scheme of its own",
+                "others",
+            )
+            .fix("Correct redirect_uris of the client metadata.")
+            .into(),
+        Wrong::Metadata(text) => Refused::new(ErrorCode::InvalidClientMetadata, text)
+            .compared("the client metadata", "what discovery says this server serves", "something else")
+            .fix("Correct the member that the description names.")
+            .into(),
     }
 }
 
 fn problem(problem: Problem) -> Failure {
     match problem {
-        Problem::Outcome(outcome) => Refused::new(ErrorCode::InvalidClientMetadata, outcome.lines().join("; ")).into(),
+        Problem::Outcome(outcome) => Refused::new(ErrorCode::InvalidClientMetadata, outcome.lines().join("; "))
+            .compared("the client as a document", "one that an administrator might PUT", "not so")
+            .fix("Correct the members that the description names.")
+            .into(),
         Problem::Internal(internal) => Failure::Internal(internal),
     }
 }
 
+fn needs_a_voucher() -> Refused {
+    let text = "client_credentials needs a registration with an initial access token or a software statement";
+    Refused::new(ErrorCode::InvalidClientMetadata, text)
+        .compared("who vouches for the client", "an initial access token or a software statement", "nobody")
+        .fix("Register with a token of `countersign client initial-token`, or leave client_credentials out of grant_types.")
+}
+
 fn no_such_token() -> Refused {
     Refused::new(ErrorCode::InvalidToken, "the token is unknown, used up or expired, or the client is no more")
+        .compared("the bearer token", "an initial or registration access token that is good", "another (not shown)")
+        .fix("Make a new one with `countersign client initial-token`; a client keeps the registration_access_token of each answer.")
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::jwk::{KeySet, Material, SIGNING_ALGORITHMS};
 use crate::domain::time::Timestamp;
+use crate::oauth::explanation::Told;
 use crate::oauth::jws::{self, Jws};
 use crate::oauth::{ErrorCode, Refused};
 
@@ -32,7 +33,11 @@ impl Issuers {
 
     /// What a statement says of the client, if we believe it.
     pub(super) fn verify(&self, statement: &str, now: Timestamp) -> Result<Map<String, Value>, Refused> {
-        let invalid = |text: &str| Refused::new(ErrorCode::InvalidSoftwareStatement, text);
+        let invalid = |text: &str| {
+            Refused::new(ErrorCode::InvalidSoftwareStatement, text)
+                .compared("software_statement", "a JWT that its issuer signed, and that is valid now", "not so")
+                .fix("Get a new statement, or have its issuer's keys in the file of --software-statement-issuer.")
+        };
         let jws = Jws::read(statement).ok_or_else(|| invalid("software_statement is not a signed JWT"))?;
         if !SIGNING_ALGORITHMS.contains(&jws.alg.as_str()) {
             return Err(invalid("software_statement is not signed with an asymmetric algorithm that is known here"));
@@ -42,18 +47,24 @@ impl Issuers {
         let issuer = issuer.ok_or_else(|| invalid("software_statement has no iss (RFC 7591 section 2.3)"))?;
         let Some(keys) = self.0.get(issuer) else {
             let text = format!("software statements of {issuer} are not approved here");
-            return Err(Refused::new(ErrorCode::UnapprovedSoftwareStatement, text));
+            return Err(Refused::new(ErrorCode::UnapprovedSoftwareStatement, text)
+                .compared(
+                    "iss of software_statement",
+                    Told::list(self.0.keys().map(String::as_str)),
+                    Told::public(issuer),
+                )
+                .fix("Name the issuer and its keys with --software-statement-issuer."));
         };
         if !keys.fitting(&jws.alg, jws.kid.as_deref()).any(|key| jws.is_signed_by(key)) {
             return Err(invalid("software_statement is not signed by a key of its issuer"));
         }
         // RFC 7519 §4.1: a time that is no number is no time.
-        let outside = invalid("software_statement has expired or is not valid yet");
+        let outside = || invalid("software_statement has expired or is not valid yet");
         let (Ok(exp), Ok(nbf)) = (jws::time(&jws.claims, "exp"), jws::time(&jws.claims, "nbf")) else {
-            return Err(outside);
+            return Err(outside());
         };
         if exp.is_some_and(|at| at <= now.0) || nbf.is_some_and(|at| at > now.plus(LEEWAY).0) {
-            return Err(outside);
+            return Err(outside());
         }
         let mut claims = jws.claims;
         claims.retain(|name, _| !OF_THE_JWT.contains(&name.as_str()) && name != "software_statement");

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dev;
-use crate::realm::{self, Common, Contents, Demo, Realm, SlowKeys};
+use crate::realm::{self, Common, Contents, Demo, Realm, SlowKeys, Working};
 use crate::store::Store;
 use crate::web;
 
@@ -70,7 +70,8 @@ pub struct Instance {
     realm: Realm,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
-    working: [JoinHandle<()>; 2],
+    front: Front,
+    working: Option<Working>,
 }
 
 /// What answers requests: the site of the realm, with what developers get around it where they get it.
@@ -98,13 +99,16 @@ impl Instance {
 
         let (stop, stopped) = watch::channel(false);
         let front = match common.settings().dev_api {
-            true => Front::Dev(dev::Desks::open(common, realm.clone(), stopped.clone()).await?),
+            true => Front::Dev(dev::Desks::open(common, realm.clone()).await?),
             false => Front::Plain(web::Site::new(realm.app.clone())),
         };
-        let serving = tokio::spawn(listen::serve(listener, tls, front, stopped.clone(), grace));
-        let working = realm.work(&stopped);
+        let working = match &front {
+            Front::Dev(_) => None,
+            Front::Plain(_) => Some(realm.work()),
+        };
+        let serving = tokio::spawn(listen::serve(listener, tls, front.clone(), stopped, grace));
         let (issuer, demo) = (issuer.as_str().to_owned(), realm.demo.clone());
-        Ok(Self { address, issuer, clock, store, demo, realm, stop, serving, working })
+        Ok(Self { address, issuer, clock, store, demo, realm, stop, serving, front, working })
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
@@ -116,10 +120,22 @@ impl Instance {
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.serving.await;
-        for work in self.working {
-            let _ = work.await;
+        if let Front::Dev(desks) = &self.front {
+            desks.end().await;
+        }
+        if let Some(working) = self.working {
+            working.end().await;
         }
         self.store.close().await;
+    }
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Dev(_) => "Dev",
+        })
     }
 }
 

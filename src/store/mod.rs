@@ -3,8 +3,9 @@
 //! A [`Store`] is an enum over the two native pools. The same text runs on both through the `sql!` macro; the few statements
 //! that must differ stand side by side in the verb that needs them. Verbs are the domain's (`redeem_code`, `rotate`), a file per
 //! subject: [`documents`] for what administrators PUT, [`sessions`], [`rotation`], [`codes`] and [`redemption`] for what is issued,
-//! [`users`] for sign-in, [`logouts`], [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], and [`sweep`] for what
-//! has expired; [`snapshot`] has all of it at once. The verbs of every request wait in queues whose batches share a statement and a commit (`coalesce`). What a value
+//! [`users`] for sign-in, [`logouts`], [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], [`explanations`], and
+//! [`sweep`] for what has expired; [`snapshot`] has all of it at once. The verbs of every request wait in queues whose batches share a
+//! statement and a commit (`coalesce`). What a value
 //! means is decided next door, in [`crate::domain`] and the rooms that call these verbs.
 
 use std::path::PathBuf;
@@ -62,6 +63,7 @@ macro_rules! column {
 mod coalesce;
 pub mod codes;
 pub mod documents;
+pub mod explanations;
 pub mod keys;
 pub mod logouts;
 pub mod metadata;

@@ -112,7 +112,7 @@ impl Store {
             now,
             batch,
         )?;
-        removed += self.sweep_logins(now, batch).await?;
+        removed += self.sweep_logins(now, batch).await? + self.sweep_explanations(now, batch).await?;
         Ok(removed + self.sweep_signing_keys(now).await?)
     }
 }

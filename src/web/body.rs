@@ -15,6 +15,7 @@ use super::place::Place;
 use super::protocol_error::{self, refused};
 use super::{App, error_page};
 use crate::oauth::client_authentication::Basic;
+use crate::oauth::explanation::Told;
 use crate::oauth::{Params, Refused};
 use crate::resources::format;
 
@@ -32,7 +33,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         if request.uri().query().is_some_and(has_credentials) {
             return Err(refused(&Refused::invalid_request(
                 "credentials, codes and tokens must be in the body, not in the URL",
-            )));
+            )
+            .compared("the query of the URL", "no credentials, codes or tokens", "some (not shown)")
+            .fix("Send the parameters in the body, and consider what was in the URL as known to every log on the way.")));
         }
         let place = Place::of(&request);
         let params = receive(request).await.map_err(|(status, why)| (status, refused(&why)).into_response())?;
@@ -126,31 +129,45 @@ pub(crate) async fn whole(request: Request, limit: usize) -> Result<Bytes, Statu
 async fn receive(request: Request) -> Result<Params, (StatusCode, Refused)> {
     let content_type = media_type(request.headers());
     let bytes = whole(request, PROTOCOL_BODY).await.map_err(|status| match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            (StatusCode::PAYLOAD_TOO_LARGE, Refused::invalid_request("the body is larger than 64 KiB"))
-        }
-        _ => (StatusCode::BAD_REQUEST, Refused::invalid_request("the body could not be read")),
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::invalid_request("the body is larger than 64 KiB")
+                .compared("the length of the body", "65536 bytes at the most", "more")
+                .fix("Send less."),
+        ),
+        _ => (
+            StatusCode::BAD_REQUEST,
+            Refused::invalid_request("the body could not be read")
+                .compared("the body", "as long as Content-Length says", "cut off")
+                .fix("See why the connection ended early."),
+        ),
     })?;
     read(&content_type, &bytes).map_err(|why| (StatusCode::BAD_REQUEST, why))
 }
 
 fn read(content_type: &str, bytes: &[u8]) -> Result<Params, Refused> {
-    let text = || std::str::from_utf8(bytes).map_err(|_| Refused::invalid_request("the body is not UTF-8"));
+    let text = || std::str::from_utf8(bytes).map_err(|_| unreadable("the body is not UTF-8".into()));
     match content_type {
         "application/x-www-form-urlencoded" => Params::from_form(bytes),
         "application/json" | "application/fhir+json" => Params::from_object(
-            format::json(text()?)
-                .map_err(|error| Refused::invalid_request(format!("the body is not JSON: {error}")))?,
+            format::json(text()?).map_err(|error| unreadable(format!("the body is not JSON: {error}")))?,
         ),
         "text/yaml" | "application/yaml" | "application/x-yaml" | "text/x-yaml" => Params::from_object(
-            format::yaml(text()?)
-                .map_err(|error| Refused::invalid_request(format!("the body is not YAML: {error}")))?,
+            format::yaml(text()?).map_err(|error| unreadable(format!("the body is not YAML: {error}")))?,
         ),
         "" if bytes.is_empty() => Ok(Params::default()),
         _ => Err(Refused::invalid_request(
             "Content-Type must be application/x-www-form-urlencoded, application/json or text/yaml",
-        )),
+        )
+        .compared("Content-Type", "application/x-www-form-urlencoded", Told::public(content_type))
+        .fix("Send the parameters as a form: curl does with -d, most libraries with a map or URLSearchParams.")),
     }
+}
+
+fn unreadable(text: String) -> Refused {
+    Refused::invalid_request(text)
+        .compared("the body", "what Content-Type says, in UTF-8", "something else")
+        .fix("Send the body as Content-Type says, or change Content-Type.")
 }
 
 /// The `Content-Type` without its parameters, in lower case; empty where there is none.
@@ -164,7 +181,9 @@ pub(crate) fn basic(headers: &HeaderMap) -> Result<Option<Basic>, Refused> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let first = all.next().and_then(|value| Basic::parse(value.as_bytes()));
     if all.next().is_some() {
-        return Err(Refused::invalid_request("there is more than one Authorization header"));
+        return Err(Refused::invalid_request("there is more than one Authorization header")
+            .compared("Authorization headers", "one at the most", "more")
+            .fix("Send one Authorization header; look for a proxy that adds another."));
     }
     first.transpose()
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::cookies::Cookie;
 use super::page::{Page, layout, see_other};
 use super::pages::{DemoClient, DemoUser, DevCallback, DevHome};
-use super::{App, error_page};
+use super::{App, dev_explanations, error_page};
 use crate::domain::pkce::CodeVerifier;
 use crate::oauth::token::TokenRequest;
 use crate::oauth::{Failure, Params, discovery};
@@ -37,7 +37,7 @@ pub struct Dev {
 }
 
 /// The root page.
-pub(crate) fn home(app: &App, dev: &Dev) -> Response {
+pub(crate) async fn home(app: &App, dev: &Dev) -> Response {
     let issuer = app.provider.issuer();
     let client =
         |(id, secret, redirect_uris): (String, Option<String>, Vec<String>)| DemoClient { id, secret, redirect_uris };
@@ -51,6 +51,7 @@ pub(crate) fn home(app: &App, dev: &Dev) -> Response {
         users: dev.users.iter().cloned().map(user).collect(),
         try_href: app.href("/dev/start"),
         curl: dev.curl.clone(),
+        refusals: dev_explanations::recent(app).await,
         admin_client_id: dev.admin.0.clone(),
         admin_client_secret: dev.admin.1.clone(),
         endpoints: discovery::ENDPOINTS

@@ -9,22 +9,25 @@ use axum::response::{IntoResponse, Response};
 use super::guard::RequestId;
 use super::page::{Page, layout};
 use super::pages::{ErrorPage, StartAgain};
-use super::{App, protocol_error};
+use super::{App, Explained, near_miss, protocol_error};
 use crate::domain::internal::Internal;
 use crate::oauth::{Failure, Refused};
 
 /// The page for a refusal.
 pub(crate) fn refused(app: &App, id: &RequestId, why: &Refused) -> Response {
     tracing::info!(error = why.code.as_str(), description = why.description, "refused");
+    let explanation = app.dev.is_some().then(|| (*why.why).clone());
+    let fix = explanation.as_ref().and_then(|explanation| explanation.fix.as_deref()).map(str::to_owned);
     let view = ErrorPage {
         layout: layout(app, None),
         title: None,
         error: why.code.as_str().to_owned(),
         description: why.description.clone(),
         request_id: id.0.clone(),
-        hint: Some("This is a problem between the application you came from and this server. Its developer needs the text above.".into()),
+        hint: Some(fix.unwrap_or_else(|| "This is a problem between the application you came from and this server. Its developer needs the text above.".into())),
+        explanation,
     };
-    Page::new(view).status(StatusCode::BAD_REQUEST).into_response()
+    Explained::from(why).on(Page::new(view).status(StatusCode::BAD_REQUEST).into_response())
 }
 
 /// The page for a failure of any kind.
@@ -46,6 +49,7 @@ pub(crate) fn internal_error(app: &App, id: &RequestId, internal: &Internal) -> 
         description: "The server could not answer this request.".into(),
         request_id: id.0.clone(),
         hint: Some("Try again in a moment. If it stays so, tell whoever runs this server the request id below.".into()),
+        explanation: None,
     };
     (headers, Page::new(view).status(status)).into_response()
 }
@@ -57,7 +61,10 @@ pub(crate) fn start_again(app: &App, href: String) -> Response {
         reason: "This page was open for a long time, or in more than one tab.".into(),
         href,
     };
-    Page::new(view).status(StatusCode::BAD_REQUEST).into_response()
+    let why = Refused::invalid_request("the form is too old, or is not the one that this browser was shown")
+        .compared("the form's token", "the one of this browser, this page and the last hour", "missing, old, or another")
+        .fix("Begin anew. If it stays so: the browser must keep this server's cookies, its pages must not be cached, and the issuer's scheme and host must be those of the address bar.");
+    Explained::from(&why).on(Page::new(view).status(StatusCode::BAD_REQUEST).into_response())
 }
 
 /// What no route answers.
@@ -67,7 +74,7 @@ pub(crate) async fn no_route(State(app): State<App>, request: Request) -> Respon
         return not_found(&app, &parts);
     }
     let body = serde_json::json!({ "error": "not_found", "error_description": "there is nothing at this path" });
-    (StatusCode::NOT_FOUND, axum::Json(body)).into_response()
+    near_miss::explained(&app, &parts, (StatusCode::NOT_FOUND, axum::Json(body)).into_response())
 }
 
 /// Whether it is a person who asks.
@@ -77,13 +84,15 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
 
 /// The page for an address where nothing is.
 pub(crate) fn not_found(app: &App, parts: &Parts) -> Response {
+    let miss = near_miss::explanation(app, parts).filter(|_| app.dev.is_some());
     let view = ErrorPage {
         layout: layout(app, Some("/")),
         title: None,
         error: "not_found".into(),
         description: "There is nothing at this address.".into(),
         request_id: RequestId::of(&parts.extensions).0,
-        hint: None,
+        hint: miss.as_ref().and_then(|explanation| explanation.fix.as_deref()).map(str::to_owned),
+        explanation: miss,
     };
-    Page::new(view).status(StatusCode::NOT_FOUND).into_response()
+    near_miss::explained(app, parts, Page::new(view).status(StatusCode::NOT_FOUND).into_response())
 }

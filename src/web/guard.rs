@@ -14,9 +14,10 @@ use axum::response::{IntoResponse, Response};
 use tower::Service;
 use tracing::Instrument;
 
-use super::{App, Reach};
+use super::{App, Explained, Reach, explained};
 use crate::clock::monotonic_millis;
 use crate::clock::new_row_id;
+use crate::oauth::explanation::{Explanation, Told};
 
 /// The id of a request: in its answer, on its error page and in its log lines.
 #[derive(Clone, Debug)]
@@ -55,6 +56,7 @@ where
         }
         let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
         let known = host.is_some_and(|host| app.reach.answers_to(host));
+        let asked = if known { None } else { Some(Told::public(host.unwrap_or_default())) };
         let probe = matches!(path, "/healthz" | "/readyz" | "/health");
         let place = app.places.place();
         // What has no body has arrived. Probes are answered however busy the server is.
@@ -72,8 +74,14 @@ where
             }
         } else {
             // Otherwise DNS rebinding reaches a local server, and links could be made with a stranger's name.
-            (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that host name; see --allowed-host.\n")
-                .into_response()
+            let text = "This server does not answer to that host name; see --allowed-host.\n";
+            let known = Told::list(app.reach.hosts.iter().map(String::as_str));
+            let explained = Explained {
+                error: Some("misdirected_request"),
+                description: text.trim_end().to_owned(),
+                explanation: Explanation::of_host(known, asked.unwrap_or_else(|| "(none)".into())),
+            };
+            explained.on((StatusCode::MISDIRECTED_REQUEST, text).into_response())
         };
         // The query may hold codes and hints: only the path is logged. What went well is not news.
         let (status, millis) = (response.status().as_u16(), monotonic_millis() - started);
@@ -82,10 +90,12 @@ where
         } else {
             tracing::info!(%method, path, status, millis, "answered");
         }
+        explained::keep(app, &id.0, method.as_str(), path, &response);
         response
     }
     .instrument(span)
     .await;
+    explained::link(app, &id.0, &mut response);
     response.headers_mut().reserve(HEADERS);
     secure(app, response.headers_mut());
     if let Ok(value) = HeaderValue::from_str(&id.0) {

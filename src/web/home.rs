@@ -17,7 +17,7 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response 
             .into_response();
     }
     if let Some(dev) = &app.dev {
-        return dev::home(&app, dev);
+        return dev::home(&app, dev).await;
     }
     let view = Welcome {
         layout: layout(&app, Some("/")),

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::body::{Body, ClientBasic};
 use super::client_address::ClientAddress;
 use super::{App, protocol_error};
+use crate::oauth::client_authentication::named;
 
 /// Answers an introspection request.
 pub(crate) async fn post(
@@ -18,6 +19,6 @@ pub(crate) async fn post(
 ) -> Response {
     match app.provider.introspect(basic.as_ref(), &params, address, app.clock.now()).await {
         Ok(answer) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response(),
-        Err(failure) => protocol_error::failed(&headers, failure),
+        Err(failure) => protocol_error::failed(&headers, failure.of_client(named(basic.as_ref(), &params))),
     }
 }

@@ -18,10 +18,10 @@ use super::guard::RequestId;
 use super::page::{Page, host, layout, see_other};
 use super::pages::{Login, SignedIn};
 use super::respond::respond;
-use super::{App, error_page};
+use super::{App, Explained, error_page};
 use crate::identity::sign_in::{Attempt, Refused};
-use crate::oauth::Params;
 use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::{Failure, Params};
 
 const FORM: &str = "login";
 
@@ -136,8 +136,14 @@ pub(crate) async fn post(
     };
     let user = match app.provider.sign_in().with_password(attempt).await {
         Ok(user) => user,
-        Err(Refused::Internal(internal)) => return error_page::internal_error(&app, &id, &internal),
-        Err(refused) => return page(&app, &headers, &params, request.as_ref(), told(&refused, name)),
+        Err(refused) => {
+            let page = page(&app, &headers, &params, request.as_ref(), told(&refused, name));
+            let why = crate::oauth::token::not_signed_in(refused);
+            return match why {
+                Failure::Refused(why) => Explained::from(&why.of_client(params.text("client_id"))).on(page),
+                Failure::Internal(internal) => error_page::internal_error(&app, &id, &internal),
+            };
+        }
     };
     // A new id at every sign-in; the login that the browser had until now ends.
     let started = async {

@@ -31,8 +31,10 @@ mod cookies;
 mod cors;
 pub(crate) mod csrf;
 pub mod dev;
+mod dev_explanations;
 mod discovery;
 mod error_page;
+mod explained;
 pub(crate) mod guard;
 mod health;
 mod home;
@@ -41,6 +43,7 @@ mod introspect;
 mod login;
 mod logo;
 mod logout;
+mod near_miss;
 mod page;
 pub mod pages;
 mod place;
@@ -55,6 +58,7 @@ mod token;
 mod userinfo;
 
 pub use client_address::Peer;
+pub use explained::Explained;
 
 /// Everything a handler needs. Clones share it.
 #[derive(Clone)]
@@ -205,7 +209,10 @@ fn router(app: &App) -> Router {
         .route("/health", get(health::live))
         .route("/readyz", get(health::ready));
     if app.dev.is_some() {
-        protocol = protocol.route("/dev/start", get(dev::start)).route("/dev/callback", get(dev::callback));
+        protocol = protocol
+            .route("/dev/start", get(dev::start))
+            .route("/dev/callback", get(dev::callback))
+            .route("/dev/explanations/{id}", get(dev_explanations::get));
     }
     let documents = Router::new()
         .route("/", get(home::get).put(rest::put_many).post(rest::bundle))

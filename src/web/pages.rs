@@ -8,6 +8,9 @@
 
 use askama::Template;
 
+use crate::oauth::explanation::Explanation;
+use crate::oauth::explanations::Record;
+
 /// What every page needs around its content.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -158,6 +161,8 @@ pub struct ErrorPage {
     pub request_id: String,
     /// What to change so that it works.
     pub hint: Option<String>,
+    /// What was looked at, in `dev`.
+    pub explanation: Option<Explanation>,
 }
 
 /// A form that expired, was used, or was opened in another browser.
@@ -272,12 +277,32 @@ pub struct DevHome {
     pub try_href: String,
     /// A shell command that works when pasted; may have several lines.
     pub curl: String,
+    /// The last refusals, newest first.
+    pub refusals: Vec<Refusal>,
     /// `client_id` of the client that may change everything.
     pub admin_client_id: String,
     /// Its secret.
     pub admin_client_secret: String,
     /// Names and URLs of the endpoints.
     pub endpoints: Vec<(String, String)>,
+}
+
+/// A refusal on the start page.
+pub struct Refusal {
+    /// Where it is explained.
+    pub href: String,
+    /// What there is to tell.
+    pub record: Record,
+}
+
+/// Why a request was refused, in `dev`.
+#[derive(Template)]
+#[template(path = "dev_explanation.html")]
+pub struct DevExplanation {
+    /// Head of the page.
+    pub layout: Layout,
+    /// What there is to tell.
+    pub record: Record,
 }
 
 /// A client on the start page.

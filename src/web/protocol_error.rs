@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tower_http::catch_panic::ResponseForPanic;
 
+use super::Explained;
 use crate::domain::internal::Internal;
 use crate::oauth::{ErrorCode, Failure, Refused};
 
@@ -23,7 +24,7 @@ pub(crate) fn refused(why: &Refused) -> Response {
     };
     tracing::info!(error = why.code.as_str(), description = why.description, "refused");
     let body = json!({ "error": why.code.as_str(), "error_description": why.description });
-    let mut response = (status, Json(body)).into_response();
+    let mut response = Explained::from(why).on((status, Json(body)).into_response());
     if let Some(seconds) = why.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -97,7 +98,11 @@ impl ResponseForPanic for Panicked {
 /// RFC 6750 §3: the challenge of a request without a token, or with one that will not do.
 pub(crate) fn bearer_challenge(why: Option<&Refused>) -> Response {
     let Some(why) = why else {
-        return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer realm=\"countersign\"")]).into_response();
+        let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"countersign\"")];
+        let why = Refused::new(ErrorCode::InvalidToken, "a bearer token is needed")
+            .compared("the Authorization header", "Bearer and a token", "none of that kind")
+            .fix("Send Authorization: Bearer and the access token; for registration the token of `countersign client initial-token`, or start the server with --registration open.");
+        return Explained::from(&why).on((StatusCode::UNAUTHORIZED, challenge).into_response());
     };
     let mut response = refused(why);
     let challenge = format!(

@@ -25,8 +25,16 @@ impl FromRequest<App> for Metadata {
     type Rejection = Response;
 
     async fn from_request(mut request: Request, _: &App) -> Result<Self, Response> {
-        let invalid =
-            |text: String| open_to_all(protocol_error::refused(&Refused::new(ErrorCode::InvalidClientMetadata, text)));
+        let invalid = |text: String| {
+            let why = Refused::new(ErrorCode::InvalidClientMetadata, text)
+                .compared(
+                    "the body",
+                    "a JSON object of client metadata, with Content-Type: application/json",
+                    "something else",
+                )
+                .fix("Send the client metadata as one JSON object with Content-Type: application/json.");
+            open_to_all(protocol_error::refused(&why))
+        };
         let Ok(headers) = request.extract_parts::<HeaderMap>().await;
         if media_type(&headers) != "application/json" {
             return Err(invalid("Content-Type must be application/json (RFC 7591 section 3.1)".into()));

@@ -4,12 +4,22 @@ use axum::response::{IntoResponse, Response};
 
 use super::page::{Page, host, layout, see_other};
 use super::pages::FormPost;
-use super::{App, assets};
+use super::{App, Explained, assets};
 use crate::domain::response_type::ResponseMode;
 use crate::oauth::authorize::AuthorizationResponse;
 
-/// Sends the browser on its way.
-pub(crate) fn respond(app: &App, response: AuthorizationResponse) -> Response {
+/// Sends the browser on its way; what it is told of a refusal is kept.
+pub(crate) fn respond(app: &App, mut response: AuthorizationResponse) -> Response {
+    match response.refused.take() {
+        None => sent(app, response),
+        Some(why) => {
+            tracing::info!(error = why.code.as_str(), description = why.description, "refused");
+            Explained::from(&*why).on(sent(app, response))
+        }
+    }
+}
+
+fn sent(app: &App, response: AuthorizationResponse) -> Response {
     if response.mode != ResponseMode::FormPost {
         return see_other(&response.location());
     }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::bearer;
 use super::{App, protocol_error};
-use crate::oauth::{ErrorCode, Refused};
+use crate::oauth::Refused;
 
 /// Answers `DELETE /Session`.
 pub(crate) async fn close(State(app): State<App>, headers: HeaderMap) -> Response {
@@ -15,8 +15,7 @@ pub(crate) async fn close(State(app): State<App>, headers: HeaderMap) -> Respons
     let token = match app.provider.access_token(text, now).await {
         Ok(Some(token)) => token,
         Ok(None) => {
-            let why = Refused::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked");
-            return protocol_error::bearer_challenge(Some(&why));
+            return protocol_error::bearer_challenge(Some(&Refused::dead_token()));
         }
         Err(internal) => return protocol_error::internal_error(&internal),
     };

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::body::{Body, ClientBasic};
 use super::client_address::ClientAddress;
 use super::{App, cors, protocol_error};
+use crate::oauth::client_authentication::named;
 use crate::oauth::token::TokenRequest;
 
 /// Answers a token request.
@@ -22,7 +23,7 @@ pub(crate) async fn post(
     let response = match app.provider.token(&request).await {
         // RFC 6749 §5.1 wants no-store and no-cache, which every answer of ours has that does not say otherwise.
         Ok(answer) => Json(answer.0).into_response(),
-        Err(failure) => protocol_error::failed(&headers, failure),
+        Err(failure) => protocol_error::failed(&headers, failure.of_client(named(basic.as_ref(), &params))),
     };
     cors::for_client(&app, &headers, params.text("client_id"), response).await
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, bearer, media_type};
 use super::{App, cors, protocol_error};
-use crate::oauth::{ErrorCode, Failure, Refused};
+use crate::oauth::{Failure, Refused};
 
 /// `GET`: the token is in the `Authorization` header.
 pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
@@ -26,12 +26,16 @@ pub(crate) async fn post(State(app): State<App>, request: Request) -> Response {
         Err(response) => return response,
     };
     match (params.text("access_token"), headers.contains_key(AUTHORIZATION)) {
-        _ if params.is_repeated("access_token") => {
-            protocol_error::bearer_challenge(Some(&Refused::invalid_request("access_token occurs more than once")))
-        }
-        (Some(_), true) => protocol_error::bearer_challenge(Some(&Refused::invalid_request(
-            "the token is in the header and in the body; send it once",
-        ))),
+        _ if params.is_repeated("access_token") => protocol_error::bearer_challenge(Some(
+            &Refused::invalid_request("access_token occurs more than once")
+                .compared("how often access_token occurs", "once", "more often")
+                .fix("Send access_token once."),
+        )),
+        (Some(_), true) => protocol_error::bearer_challenge(Some(
+            &Refused::invalid_request("the token is in the header and in the body; send it once")
+                .compared("the token", "in the header or in the body", "in both")
+                .fix("Send the token in the Authorization header alone."),
+        )),
         (Some(token), false) => answer(&app, &headers, Some(token)).await,
         (None, _) => answer(&app, &headers, bearer(&headers)).await,
     }
@@ -43,8 +47,7 @@ async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response
     let token = match app.provider.access_token(token, now).await {
         Ok(Some(token)) => token,
         Ok(None) => {
-            let why = Refused::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked");
-            return protocol_error::bearer_challenge(Some(&why));
+            return protocol_error::bearer_challenge(Some(&Refused::dead_token()));
         }
         Err(internal) => return protocol_error::internal_error(&internal),
     };

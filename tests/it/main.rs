@@ -22,6 +22,7 @@ mod dev_state;
 mod discovery;
 mod encryption;
 mod expiry;
+mod explanations;
 mod form_protection;
 mod front_channel_logout;
 mod introspection;

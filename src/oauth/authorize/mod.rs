@@ -12,6 +12,9 @@ mod prompt;
 mod request;
 mod respond;
 
+use std::borrow::Cow;
+
+use super::explanation::Told;
 use super::{ErrorCode, Failure, Params, Provider, Refused};
 use crate::domain::client::Registered;
 use crate::domain::internal::Internal;
@@ -70,25 +73,33 @@ impl Provider {
         params: &Params,
         now: Timestamp,
     ) -> Result<AuthorizationRequest, Rejected> {
-        let page = |text: &str| Rejected::Page(Refused::invalid_request(text));
         for name in ["client_id", "redirect_uri"] {
             if params.is_repeated(name) {
-                return Err(page(&format!("{name} occurs more than once")));
+                return Err(Rejected::Page(
+                    Refused::invalid_request(format!("{name} occurs more than once"))
+                        .compared("how often a parameter occurs", "once", Told::public(name))
+                        .fix("Send client_id and redirect_uri once."),
+                ));
             }
         }
-        let client_id = params.text("client_id").ok_or_else(|| page("client_id is missing"))?;
+        let client_id = params.required("client_id").map_err(Rejected::Page)?;
         let client = self.registry.current_client(client_id).await?.filter(|client| client.active);
         let client = client.ok_or_else(|| {
             Rejected::Page(Refused::invalid_client(format!(
                 "there is no client {client_id} here; register it, or check client_id"
-            )))
+            ))
+            .compared("client_id", "a client that is registered here and active", Told::public(client_id))
+            .fix("Register the client (PUT /Client/ID, a bundle, `countersign client create`), enable it, or correct client_id."))
         })?;
-        let resolved = self.with_request_object(&client, params, now).await;
-        // Where the object is at fault, what is outside says whom to tell.
-        let params = resolved.as_deref().unwrap_or(params);
-        let to = ReturnTo::read(&client, params).map_err(Rejected::Page)?;
-        let rejected = |refused: &Refused| {
-            let response = self.error_response(&to, refused);
+        let (params, at_fault) = match self.with_request_object(&client, params, now).await {
+            Ok(resolved) => (resolved, None),
+            // What is outside says whom to tell.
+            Err(refused) => (Cow::Borrowed(params), Some(refused)),
+        };
+        let params = &*params;
+        let to = ReturnTo::read(&client, params).map_err(|why| Rejected::Page(why.of_client(Some(&client.id))))?;
+        let rejected = |refused: Refused| {
+            let response = self.error_response(&to, refused.of_client(Some(&client.id)));
             // RFC 9700 §4.11.2: anybody could have registered the place where this leads, to send people there under our name. They
             // sign in first, unless the client asks for no page.
             match client.is_unverified() && params.text("prompt") != Some("none") {
@@ -96,18 +107,18 @@ impl Provider {
                 false => Rejected::Client(response),
             }
         };
-        if let Err(refused) = &resolved {
+        if let Some(refused) = at_fault {
             return Err(rejected(refused));
         }
         let hint = match params.text("id_token_hint") {
             None => None,
             Some(text) => match self.id_token_hint(text).await {
                 Ok(claims) => Some(claims),
-                Err(Failure::Refused(refused)) => return Err(rejected(&refused)),
+                Err(Failure::Refused(refused)) => return Err(rejected(refused)),
                 Err(Failure::Internal(internal)) => return Err(Rejected::Internal(internal)),
             },
         };
-        request::read(&self.rules, &client, to.clone(), params, hint.as_ref()).map_err(|refused| rejected(&refused))
+        request::read(&self.rules, &client, to.clone(), params, hint.as_ref()).map_err(rejected)
     }
 
     /// What happens next: sign in, choose, consent, or back to the client with what it asked for.
@@ -160,22 +171,38 @@ impl Provider {
     /// The page, unless the request allows none (Core §3.1.2.1, `prompt=none`).
     fn page_or(&self, request: &AuthorizationRequest, page: Step, code: ErrorCode, why: &str) -> Step {
         match request.prompt.none {
-            true => Step::Respond(self.refuse(request, code, why)),
+            true => {
+                let page = match page {
+                    Step::SignIn => "a sign-in is needed",
+                    Step::SelectAccount => "a choice of the account is needed",
+                    _ => "consent is needed",
+                };
+                let refused = Refused::new(code, why)
+                    .compared("what prompt=none leaves to do", "nothing", page)
+                    .fix("Nothing is wrong with a first try: send the same request without prompt=none, and the person is asked.");
+                Step::Respond(self.refuse(request, refused))
+            }
             false => page,
         }
     }
 
     /// The person said no (RFC 6749 §4.1.2.1).
     pub fn denied(&self, request: &AuthorizationRequest) -> AuthorizationResponse {
-        self.refuse(request, ErrorCode::AccessDenied, "the user denied the request")
+        let refused = Refused::new(ErrorCode::AccessDenied, "the user denied the request")
+            .compared("the decision on the consent page", "approve", "deny")
+            .fix("Nothing is wrong: the person said no. An application of your own can do without the page: first_party in the Client document.");
+        self.refuse(request, refused)
     }
 
     /// The person has signed in as somebody whom the request is not about (Core §3.1.2.1, `id_token_hint`; §5.5.1).
     pub fn somebody_else(&self, request: &AuthorizationRequest) -> AuthorizationResponse {
-        self.refuse(request, ErrorCode::LoginRequired, "another user than the one asked for has signed in")
+        let refused = Refused::new(ErrorCode::LoginRequired, "another user than the one asked for has signed in")
+            .compared("who signed in", "the user of id_token_hint, or of sub in claims", "somebody else")
+            .fix("Sign in as the user that the application asks for, or leave id_token_hint and sub out.");
+        self.refuse(request, refused)
     }
 
-    fn refuse(&self, request: &AuthorizationRequest, code: ErrorCode, text: &str) -> AuthorizationResponse {
-        self.error_response(&request.return_to, &Refused::new(code, text))
+    fn refuse(&self, request: &AuthorizationRequest, refused: Refused) -> AuthorizationResponse {
+        self.error_response(&request.return_to, refused.of_client(Some(&request.client.id)))
     }
 }

@@ -4,6 +4,7 @@ use super::AuthorizationRequest;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::identity::login::SignedIn;
+use crate::oauth::explanation::Told;
 use crate::oauth::{Params, Provider, Refused};
 
 /// Seconds that a browser may take from the login page back to the authorization endpoint.
@@ -35,12 +36,16 @@ impl Prompt {
                 "select_account" => prompt.select_account = true,
                 _ => {
                     let text = format!("prompt {word} is not supported; it can be {}", PROMPTS.join(", "));
-                    return Err(Refused::invalid_request(text));
+                    return Err(Refused::invalid_request(text)
+                        .compared("prompt", Told::list(PROMPTS), Told::public(word))
+                        .fix("Send prompt values that are supported, or none."));
                 }
             }
         }
         if prompt.none && (prompt.login || prompt.consent || prompt.select_account) {
-            return Err(Refused::invalid_request("prompt=none cannot be combined with other values"));
+            return Err(Refused::invalid_request("prompt=none cannot be combined with other values")
+                .compared("prompt", "none alone, or others", Told::public(text))
+                .fix("Send prompt=none by itself (OpenID Connect Core section 3.1.2.1)."));
         }
         Ok(prompt)
     }

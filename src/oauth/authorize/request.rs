@@ -13,7 +13,8 @@ use crate::domain::pkce::CodeChallenge;
 use crate::domain::response_type::{ResponseMode, ResponseType};
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID, Scope};
 use crate::domain::user::{User, scope_of_claim};
-use crate::oauth::token::{allowed_scope, requested_scope, scope_for_user};
+use crate::oauth::explanation::Told;
+use crate::oauth::token::{allowed_scope, requested_scope, scope_for_user, unreadable_scope};
 use crate::oauth::{ErrorCode, Params, Refused, Rules, resource};
 use crate::store::users::Consented;
 
@@ -58,11 +59,12 @@ pub(super) fn read(
     params.refuse_repeated()?;
     if params.text("registration").is_some() {
         let text = "the parameter registration is not supported";
-        return Err(Refused::new(ErrorCode::RegistrationNotSupported, text));
+        return Err(Refused::new(ErrorCode::RegistrationNotSupported, text)
+            .compared("registration", "(not sent)", "(sent)")
+            .fix("Register the client at /oauth2/register, or by its document, and leave the parameter out."));
     }
-    let scope = Scope::parse(params.text("scope").unwrap_or_default()).ok_or_else(|| {
-        Refused::new(ErrorCode::InvalidScope, "scope has a character that RFC 6749 section 3.3 does not allow")
-    })?;
+    let scope = Scope::parse(params.text("scope").unwrap_or_default())
+        .ok_or_else(|| unreadable_scope(params.text("scope").unwrap_or_default()))?;
     let openid = scope.contains(OPENID);
     let (response_type, id_token) = response_type(rules, client, params.required("response_type")?, openid)?;
     response_mode(params, response_type)?;
@@ -76,18 +78,29 @@ pub(super) fn read(
         // Core §3.2.2.1, §3.2.2.11, §3.3.2.11: wherever an ID token leaves the authorization endpoint.
         return Err(Refused::invalid_request(
             "nonce is missing; an ID token from the authorization endpoint needs one",
-        ));
+        )
+        .compared("nonce", "a random value", "(not sent)")
+        .fix("Send nonce, or use response_type=code."));
     }
     let code_challenge = code_challenge(params)?;
     if code_challenge.is_none() && response_type.code && client.requires_pkce() {
         return Err(Refused::invalid_request(
             "code_challenge is missing: this client must use PKCE with code_challenge_method S256 (RFC 7636)",
-        ));
+        )
+        .compared("code_challenge", "S256 of a code_verifier", "(not sent)")
+        .fix("Use PKCE, as public clients must; a client with a secret may set auth.authorization_code.pkce to false in its document."));
     }
     let wished = match params.text("claims") {
         None => ClaimsRequest::default(),
-        Some(text) => ClaimsRequest::parse(text)
-            .map_err(|why| Refused::invalid_request(format!("claims is not a request for claims: {why}")))?,
+        Some(text) => ClaimsRequest::parse(text).map_err(|why| {
+            Refused::invalid_request(format!("claims is not a request for claims: {why}"))
+                .compared(
+                    "claims",
+                    "JSON with id_token and userinfo (OpenID Connect Core section 5.5)",
+                    "(something else)",
+                )
+                .fix("Send claims as JSON, percent-encoded once.")
+        })?,
     };
     let text = |name: &str| hint.and_then(|claims| claims.get(name)?.as_str()).map(str::to_owned);
     let grant = if response_type.code { GrantType::AuthorizationCode } else { GrantType::Implicit };
@@ -145,8 +158,13 @@ impl AuthorizationRequest {
 /// token. `code id_token` without the scope `openid` is Aidbox's way to ask for one there: it counts as `code`.
 fn response_type(rules: &Rules, client: &Client, text: &str, openid: bool) -> Result<(ResponseType, bool), Refused> {
     let unsupported = |why: &str| {
-        let text = format!("response_type {text} is not supported{why}");
-        Refused::new(ErrorCode::UnsupportedResponseType, text)
+        Refused::new(ErrorCode::UnsupportedResponseType, format!("response_type {text} is not supported{why}"))
+            .compared(
+                "response_type",
+                "code, or with --allow-grant implicit others that discovery lists",
+                Told::public(text),
+            )
+            .fix("Send response_type=code; for others the operator starts the server with --allow-grant implicit.")
     };
     let mut wanted = ResponseType::parse(text).ok_or_else(|| unsupported("; use code"))?;
     let aidbox = wanted.is_aidboxs(openid);
@@ -158,7 +176,12 @@ fn response_type(rules: &Rules, client: &Client, text: &str, openid: bool) -> Re
             ": the implicit grant is off on this server; its operator can turn it on with --allow-grant implicit",
         ));
     }
-    let unauthorized = |text: String| Refused::new(ErrorCode::UnauthorizedClient, text);
+    let unauthorized = |why: String| {
+        Refused::new(ErrorCode::UnauthorizedClient, why)
+            .passed("client_id", Told::public(&client.id))
+            .compared("response_type", "one that grant_types and response_types of the client allow", Told::public(text))
+            .fix("Add the grant to grant_types of the Client document (code for authorization_code, implicit), and to response_types where it lists any.")
+    };
     if wanted.code && !client.allows(GrantType::AuthorizationCode) {
         return Err(unauthorized("this client's grant_types do not list code (authorization_code)".into()));
     }
@@ -171,7 +194,9 @@ fn response_type(rules: &Rules, client: &Client, text: &str, openid: bool) -> Re
     if wanted.id_token && !openid {
         return Err(Refused::invalid_request(
             "an ID token needs the scope openid (OpenID Connect Core section 3.1.2.1)",
-        ));
+        )
+        .compared("scope", "one with openid", "one without")
+        .fix("Add openid to scope."));
     }
     Ok((wanted, openid || aidbox))
 }
@@ -182,11 +207,15 @@ fn response_mode(params: &Params, response_type: ResponseType) -> Result<(), Ref
     match ResponseMode::named(text) {
         None => {
             let known = ResponseMode::ALL.map(ResponseMode::name).join(", ");
-            Err(Refused::invalid_request(format!("response_mode {text} is not supported; it can be {known}")))
+            Err(Refused::invalid_request(format!("response_mode {text} is not supported; it can be {known}"))
+                .compared("response_mode", Told::public(&known), Told::public(text))
+                .fix("Send a response_mode that is supported, or none."))
         }
         Some(mode) if !response_type.may_travel_by(mode) => Err(Refused::invalid_request(
             "tokens are not returned in a query; response_mode can be fragment or form_post",
-        )),
+        )
+        .compared("response_mode", "fragment or form_post", Told::public(text))
+        .fix("Leave response_mode out, or send fragment or form_post.")),
         Some(_) => Ok(()),
     }
 }
@@ -196,7 +225,9 @@ fn response_mode(params: &Params, response_type: ResponseType) -> Result<(), Ref
 fn claims(rules: &Rules, client: &Client, params: &Params, wished: &ClaimsRequest) -> Result<RequestedClaims, Refused> {
     if !wished.accepts_acr(rules.acr()) {
         let text = format!("people sign in here with {}, and none of the essential acr values is that", rules.acr());
-        return Err(Refused::new(ErrorCode::UnmetAuthenticationRequirements, text));
+        return Err(Refused::new(ErrorCode::UnmetAuthenticationRequirements, text)
+            .compared("acr that is essential in claims", rules.acr(), "others alone")
+            .fix("Ask for the acr that this server reaches, or do not make it essential."));
     }
     let allowed = |word| allowed_scope(client, &Scope::from_words([word])).contains(word);
     let mut claims = wished.requested(|name| scope_of_claim(name).is_some_and(allowed));
@@ -211,7 +242,11 @@ fn claims(rules: &Rules, client: &Client, params: &Params, wished: &ClaimsReques
 fn max_age(client: &Client, params: &Params) -> Result<Option<i64>, Refused> {
     let Some(text) = params.text("max_age") else { return Ok(client.document.default_max_age) };
     let age = text.parse().ok().filter(|age| *age >= 0);
-    age.map(Some).ok_or_else(|| Refused::invalid_request("max_age must be a number of seconds"))
+    age.map(Some).ok_or_else(|| {
+        Refused::invalid_request("max_age must be a number of seconds")
+            .compared("max_age", "a number of seconds", Told::public(text))
+            .fix("Send max_age as a whole number of seconds.")
+    })
 }
 
 /// RFC 7636 §4.3, method `S256` alone.
@@ -220,16 +255,22 @@ fn code_challenge(params: &Params) -> Result<Option<CodeChallenge>, Refused> {
     let Some(text) = params.text("code_challenge") else {
         return match method {
             None => Ok(None),
-            Some(_) => Err(Refused::invalid_request("code_challenge_method was sent without a code_challenge")),
+            Some(_) => Err(Refused::invalid_request("code_challenge_method was sent without a code_challenge")
+                .compared("code_challenge", "S256 of a code_verifier", "(not sent)")
+                .fix("Send code_challenge too.")),
         };
     };
     if method != Some("S256") {
         return Err(Refused::invalid_request(
             "code_challenge_method must be S256; plain, the default without it, is not supported",
-        ));
+        )
+        .compared("code_challenge_method", "S256", params.told("code_challenge_method"))
+        .fix("Send code_challenge_method=S256 and the SHA-256 of the code_verifier as code_challenge."));
     }
     let challenge = CodeChallenge::parse(text);
-    challenge
-        .map(Some)
-        .ok_or_else(|| Refused::invalid_request("code_challenge must be the base64url of a SHA-256, 43 characters"))
+    challenge.map(Some).ok_or_else(|| {
+        Refused::invalid_request("code_challenge must be the base64url of a SHA-256, 43 characters")
+            .compared("code_challenge", "43 characters of base64url, without padding", Told::public(text))
+            .fix("Make code_challenge as base64url(SHA-256(code_verifier)), without = at the end.")
+    })
 }

@@ -7,10 +7,12 @@ use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
+use crate::domain::redirect_uri::RedirectUri;
 use crate::domain::response_type::{ResponseMode, ResponseType};
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
 use crate::identity::login::SignedIn;
+use crate::oauth::explanation::Told;
 use crate::oauth::token::issue::{Minting, opaque_token};
 use crate::oauth::token::scope_for_user;
 use crate::oauth::{Params, Provider, Refused};
@@ -37,6 +39,8 @@ pub struct AuthorizationResponse {
     pub mode: ResponseMode,
     /// Names and values.
     pub members: Vec<(&'static str, String)>,
+    /// What they refuse, if they do.
+    pub refused: Option<Box<Refused>>,
 }
 
 impl fmt::Debug for AuthorizationResponse {
@@ -85,10 +89,14 @@ fn redirect_uri(client: &Client, requested: Option<&str>, openid: bool) -> Resul
         return match registered.as_slice() {
             [] => Err(Refused::invalid_request(
                 "the client has no redirect_uri registered, so there is nowhere to return to",
-            )),
+            )
+            .compared("auth.authorization_code.redirect_uris of the client", "one at the least", "(none)")
+            .fix("List a URI in auth.authorization_code.redirect_uris of the Client document.")),
             [_, _, ..] if openid => Err(Refused::invalid_request(
                 "redirect_uri is missing; the client has several, and openid requests must name one",
-            )),
+            )
+            .compared("redirect_uri", Told::list(registered.iter().map(RedirectUri::as_str)), "(not sent)")
+            .fix("Send redirect_uri.")),
             [first, ..] => Ok(first.as_str().to_owned()),
         };
     };
@@ -96,7 +104,10 @@ fn redirect_uri(client: &Client, requested: Option<&str>, openid: bool) -> Resul
         true => Ok(requested.to_owned()),
         false => Err(Refused::invalid_request(format!(
             "redirect_uri {requested} is not registered for this client; it must equal a registered one to the letter"
-        ))),
+        ))
+        .passed("client_id", Told::public(&client.id))
+        .compared("redirect_uri", Told::list(registered.iter().map(RedirectUri::as_str)), Told::public(requested))
+        .fix("Add the URI to auth.authorization_code.redirect_uris of the Client document, or send one that is listed, to the letter: scheme, port, path and a slash at the end.")),
     }
 }
 
@@ -113,7 +124,7 @@ impl Provider {
         let recipient =
             match self.recipient(client, client.id_token_encryption().filter(|_| wanted.id_token), now).await {
                 Ok(recipient) => recipient,
-                Err(why) => return Ok(self.error_response(&request.return_to, &why.refused())),
+                Err(why) => return Ok(self.error_response(&request.return_to, why.refused())),
             };
         // A token beside a code is a token of that code's settings, and of its family: what ends the one ends the other.
         let grant = if wanted.code { GrantType::AuthorizationCode } else { GrantType::Implicit };
@@ -152,7 +163,7 @@ impl Provider {
         let session_state = match request.id_token || wanted.id_token {
             true => match self.take_part(client, &request.return_to.redirect_uri, login).await? {
                 Ok(session_state) => session_state,
-                Err(why) => return Ok(self.error_response(&request.return_to, &why)),
+                Err(why) => return Ok(self.error_response(&request.return_to, why)),
             },
             false => None,
         };
@@ -190,10 +201,10 @@ impl Provider {
         Ok(self.response(&request.return_to, members))
     }
 
-    pub(super) fn error_response(&self, to: &ReturnTo, refused: &Refused) -> AuthorizationResponse {
+    pub(super) fn error_response(&self, to: &ReturnTo, refused: Refused) -> AuthorizationResponse {
         let members =
             vec![("error", refused.code.as_str().to_owned()), ("error_description", refused.description.clone())];
-        self.response(to, members)
+        AuthorizationResponse { refused: Some(Box::new(refused)), ..self.response(to, members) }
     }
 
     /// The one place that writes an authorization response: the members, `state` byte for byte, and `iss` (RFC 9207 §2), each
@@ -201,7 +212,7 @@ impl Provider {
     fn response(&self, to: &ReturnTo, mut members: Vec<(&'static str, String)>) -> AuthorizationResponse {
         members.extend(to.state.clone().map(|state| ("state", state)));
         members.push(("iss", self.issuer().to_owned()));
-        AuthorizationResponse { redirect_uri: to.redirect_uri.clone(), mode: to.mode, members }
+        AuthorizationResponse { redirect_uri: to.redirect_uri.clone(), mode: to.mode, members, refused: None }
     }
 }
 

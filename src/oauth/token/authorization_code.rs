@@ -9,6 +9,7 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::user::User;
+use crate::oauth::explanation::Told;
 use crate::oauth::{Failure, Provider, Refused, resource};
 use crate::store::codes::Code;
 use crate::store::redemption::{Redeemed, Redemption};
@@ -26,10 +27,16 @@ impl Provider {
                 Refused::invalid_grant(
                     "code_verifier must be 43 to 128 letters, digits, - . _ or ~ (RFC 7636 section 4.1)",
                 )
+                .compared("code_verifier", "43 to 128 letters, digits, - . _ or ~", "(another text, not shown)")
+                .fix("Send the code_verifier whose S256 was the code_challenge, not the challenge and not its bytes.")
             })?),
         };
         let challenge = verifier.map(|verifier| verifier.challenge());
-        let code = Bearer::parse(Kind::AuthorizationCode, code).ok_or_else(no_such_code)?;
+        let code = Bearer::parse(Kind::AuthorizationCode, code).ok_or_else(|| {
+            no_such_code()
+                .compared("code", "one that this server issued", "(another text, not shown)")
+                .fix("Send the code of the redirect as it came, decoded once.")
+        })?;
 
         let resources = resource::requested(client, GRANT, params)?;
         let flow = client.flow(GRANT);
@@ -71,7 +78,11 @@ impl Provider {
         };
         let Redeemed { code, person_active: true, refreshable, person: Some(person), person_updated_at } = redeemed
         else {
-            return Err(Refused::invalid_grant("User is inactive").into());
+            return Err(Refused::invalid_grant("User is inactive")
+                .passed("code", "issued to this client, and not used before")
+                .compared("the user of the code", "active", "switched off")
+                .fix("Set active to true in the User document: `countersign user enable ID`.")
+                .into());
         };
         let audience: Vec<String> = redemption.audience(&code).split(' ').map(str::to_owned).collect();
         let user = User {
@@ -107,11 +118,23 @@ impl Provider {
 
     /// Tells why a code was not to be had, and has the consequence of a replay committed before it is refused.
     async fn why_not(&self, presented: &Bearer, client: &Client, r: &Redemption) -> Result<Refused, Failure> {
-        let Some(code) = self.store.code(presented.id()).await? else { return Ok(no_such_code()) };
+        let Some(code) = self.store.code(presented.id()).await? else {
+            return Ok(no_such_code()
+                .compared("code", "one that is kept", "unknown: of another server or database, or long gone")
+                .fix("Redeem the code at the server that issued it, within a minute; begin the flow anew."));
+        };
         // A guess at the secret part, or another client: neither learns whether the code exists, nor burns it.
         if !presented.digest().matches(&code.digest) || code.client_id != client.id || code.client_epoch != client.epoch
         {
-            return Ok(no_such_code());
+            let (expected, found) = if code.client_id == client.id {
+                ("the code as it was issued, to this client as it is now", "altered, or the client has changed since")
+            } else {
+                ("one that was issued to this client", "issued to another client")
+            };
+            return Ok(no_such_code()
+                .passed("client_id", Told::public(&client.id))
+                .compared("code", expected, found)
+                .fix("Redeem the code as the client_id of the authorization request, as it came; else begin the flow anew."));
         }
         if let Some(mismatch) = mismatch(&code, r) {
             return Ok(mismatch);
@@ -120,30 +143,64 @@ impl Provider {
         if let (Some(_), Some(session)) = (code.claimed_at, code.root()) {
             self.store.end_family(session, r.now).await?;
             tracing::warn!(event = "code_replayed", client = %client.id, user = %code.user_id, session = %session, "its tokens are revoked");
-            return Ok(Refused::invalid_grant("the code was used before; the tokens that came from it are revoked"));
+            return Ok(Refused::invalid_grant("the code was used before; the tokens that came from it are revoked")
+                .passed("code", "issued to this client")
+                .compared("uses of the code", "none before", "used before")
+                .fix("Redeem a code once: look for a retry, a page that is loaded twice, or two handlers of one callback."));
         }
-        Ok(Refused::invalid_grant(match code.expires_at > r.now {
-            true => "the user has signed out since the code was issued",
-            false => "the code has expired; it lives 60 seconds",
-        }))
+        if code.expires_at > r.now {
+            return Ok(Refused::invalid_grant("the user has signed out since the code was issued")
+                .passed("code", "issued to this client, and not used before")
+                .compared("the login of the code", "one that lasts", "ended, or of a user who has changed or is gone")
+                .fix("Begin the flow anew."));
+        }
+        Ok(Refused::invalid_grant("the code has expired; it lives 60 seconds")
+            .passed("code", "issued to this client, and not used before")
+            .passed("the time of this server", r.now.0)
+            .compared("the end of the code", "later than that", code.expires_at.0)
+            .fix("Redeem the code at once; it lives 60 seconds."))
     }
 }
 
 /// What of the request does not fit the code (RFC 6749 §4.1.3, RFC 7636 §4.6).
 fn mismatch(code: &Code, r: &Redemption) -> Option<Refused> {
-    let refused = match (r.redirect_uri.as_deref(), r.code_challenge.as_deref(), code.code_challenge.as_deref()) {
-        (Some(uri), ..) if uri != code.redirect_uri => "redirect_uri is not the one of the authorization request",
+    let refused = |text: &str| Some(Refused::invalid_grant(text).passed("code", "issued to this client"));
+    match (r.redirect_uri.as_deref(), r.code_challenge.as_deref(), code.code_challenge.as_deref()) {
+        (Some(uri), ..) if uri != code.redirect_uri => {
+            refused("redirect_uri is not the one of the authorization request").map(|why| {
+                why.compared("redirect_uri", Told::public(&code.redirect_uri), Told::public(uri))
+                    .fix("Send the redirect_uri of the authorization request, to the letter.")
+            })
+        }
         (None, ..) if code.redirect_required => {
-            "redirect_uri is missing; it was sent with the authorization request and must be repeated"
+            refused("redirect_uri is missing; it was sent with the authorization request and must be repeated").map(
+                |why| {
+                    why.compared("redirect_uri", Told::public(&code.redirect_uri), "(not sent)")
+                        .fix("Repeat redirect_uri in the token request (RFC 6749 section 4.1.3), or use PKCE.")
+                },
+            )
         }
-        (_, None, Some(_)) => "code_verifier is missing; the authorization request had a code_challenge",
-        (_, Some(_), None) => "code_verifier was sent, but the authorization request had no code_challenge",
+        (_, None, Some(kept)) => {
+            refused("code_verifier is missing; the authorization request had a code_challenge").map(|why| {
+                why.passed("code_challenge of the authorization request", Told::public(kept))
+                    .compared("code_verifier", "the one that the code_challenge was made of", "(not sent)")
+                    .fix("Send code_verifier; keep it in the browser's session while the person signs in.")
+            })
+        }
+        (_, Some(_), None) => {
+            refused("code_verifier was sent, but the authorization request had no code_challenge").map(|why| {
+                why.compared("code_challenge of the authorization request", "S256 of the code_verifier", "(not sent)")
+                    .fix("Send code_challenge and code_challenge_method=S256 with the authorization request.")
+            })
+        }
         (_, Some(sent), Some(kept)) if sent != kept => {
-            "code_verifier does not fit the code_challenge of the authorization request"
+            refused("code_verifier does not fit the code_challenge of the authorization request").map(|why| {
+                why.compared("S256 of the code_verifier", Told::public(kept), Told::public(sent))
+                    .fix("Send the code_verifier of the same flow, and make code_challenge as base64url(SHA-256(code_verifier)) without padding.")
+            })
         }
-        _ => return None,
-    };
-    Some(Refused::invalid_grant(refused))
+        _ => None,
+    }
 }
 
 fn no_such_code() -> Refused {

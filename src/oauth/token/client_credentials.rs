@@ -6,6 +6,7 @@ use crate::clock::new_row_id;
 use crate::domain::bearer::Bearer;
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
+use crate::oauth::explanation::Told;
 use crate::oauth::{ErrorCode, Failure, Provider, Refused, resource};
 use crate::store::sessions::Session;
 
@@ -20,6 +21,9 @@ impl Provider {
                 ErrorCode::UnauthorizedClient,
                 "client_credentials needs a client with a secret or a key",
             )
+            .passed("client_id", Told::public(&proven.client.id))
+            .compared("how the client proves itself", "with a secret or a key", "not at all")
+            .fix("Set secret in the Client document (`countersign client secret ID`) and send it.")
             .into());
         }
         let (client, now) = (&*proven.client, request.now);
@@ -65,7 +69,9 @@ impl Provider {
         match requested {
             None => Ok(self.default_audience(client, GRANT)),
             Some(one) if one.contains(char::is_whitespace) => {
-                Err(Refused::new(ErrorCode::InvalidTarget, "audience must be one name without spaces"))
+                Err(Refused::new(ErrorCode::InvalidTarget, "audience must be one name without spaces")
+                    .compared("audience", "one name", Told::public(one))
+                    .fix("Name one audience; several are named with resource, once each."))
             }
             // An entry that begins with `#` is a pattern of Aidbox's, which is no name.
             Some(one) if allowed.is_empty() || allowed.iter().any(|name| name == one && !one.starts_with('#')) => {
@@ -74,7 +80,9 @@ impl Provider {
             Some(one) => Err(Refused::new(
                 ErrorCode::InvalidTarget,
                 format!("the audience {one} is not in auth.client_credentials.audience of the client's document"),
-            )),
+            )
+            .compared("audience", Told::list(allowed.iter().map(|one| &**one)), Told::public(one))
+            .fix("Add it to auth.client_credentials.audience of the Client document, or name one that is listed.")),
         }
     }
 }

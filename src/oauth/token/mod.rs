@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::client_authentication::{Basic, Proven};
+use super::explanation::Told;
 use super::{ErrorCode, Failure, Params, Provider, Refused};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
@@ -20,6 +21,7 @@ use crate::domain::scope::{ADMIN, OFFLINE_ACCESS, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 pub use issue::TokenResponse;
+pub use password::not_signed_in;
 
 /// A token request, read but not yet believed.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ impl Provider {
                 ErrorCode::UnsupportedGrantType,
                 format!("grant_type {other} is not served here; it can be authorization_code, refresh_token, client_credentials or password"),
             )
+            .compared("grant_type", "authorization_code, refresh_token, client_credentials or password", request.params.told("grant_type"))
+            .fix("Send a grant_type that this server serves; discovery lists them in grant_types_supported.")
             .into()),
         }
     }
@@ -76,7 +80,13 @@ impl Provider {
             return Ok(proven);
         }
         let text = format!("this client's grant_types do not list {}", grant.name());
-        Err(Refused::new(ErrorCode::UnauthorizedClient, text).into())
+        let listed =
+            Told::list(GrantType::ALL.into_iter().filter(|one| proven.client.allows(*one)).map(GrantType::name));
+        Err(Refused::new(ErrorCode::UnauthorizedClient, text)
+            .passed("client_id", Told::public(&proven.client.id))
+            .compared("grant_type", listed, Told::public(grant.name()))
+            .fix("Add the grant to grant_types of the Client document.")
+            .into())
     }
 }
 
@@ -84,15 +94,28 @@ impl Provider {
 /// dropped, so that nobody is surprised later; `offline_access` needs no listing, and `admin` always does.
 pub fn requested_scope(client: &Client, text: Option<&str>) -> Result<Scope, Refused> {
     let invalid = |text: String| Refused::new(ErrorCode::InvalidScope, text);
-    let requested = Scope::parse(text.unwrap_or_default())
-        .ok_or_else(|| invalid("scope has a character that RFC 6749 section 3.3 does not allow".into()))?;
+    let requested = Scope::parse(text.unwrap_or_default()).ok_or_else(|| unreadable_scope(text.unwrap_or_default()))?;
     let allowed = allowed_scope(client, &requested);
     if let Some(word) = requested.words().find(|word| !allowed.contains(word)) {
         return Err(invalid(format!(
             "the client may not ask for the scope {word}; add it to the scope list of its document"
-        )));
+        ))
+        .passed("client_id", Told::public(&client.id))
+        .compared(
+            "scope",
+            client.allowed_scope().map_or_else(|| "any but admin".into(), |list| Told::list(list.words())),
+            Told::public(word),
+        )
+        .fix("Add the word to scope of the Client document, or do not ask for it."));
     }
     Ok(requested)
+}
+
+/// RFC 6749 §3.3.
+pub(super) fn unreadable_scope(text: &str) -> Refused {
+    Refused::new(ErrorCode::InvalidScope, "scope has a character that RFC 6749 section 3.3 does not allow")
+        .compared("scope", "words with one space between them, without quotes and backslashes", Told::public(text))
+        .fix("Send the words of scope with a space (or + in a form) between them, not as a list.")
 }
 
 /// The part of a scope that the client's document allows.

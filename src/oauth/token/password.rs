@@ -19,19 +19,26 @@ impl Provider {
         if !self.rules.password_grant {
             let text =
                 "the password grant is off on this server; its operator can turn it on with --allow-grant password";
-            return Err(Refused::new(ErrorCode::UnsupportedGrantType, text).into());
+            return Err(Refused::new(ErrorCode::UnsupportedGrantType, text)
+                .compared("--allow-grant", "password", "(not set)")
+                .fix("Start the server with --allow-grant password; better, use the authorization code grant.")
+                .into());
         }
         let proven = self.client_for(request, GRANT).await?;
         let client = &*proven.client;
         let requested = requested_scope(client, params.text("scope"))?;
         let attempt = Attempt {
             name: params.required("username")?,
-            password: params.secret("password").ok_or_else(|| Refused::invalid_request("password is missing"))?,
+            password: params.secret("password").ok_or_else(|| {
+                Refused::invalid_request("password is missing")
+                    .compared("password", "the person's password", "(not sent)")
+                    .fix("Send password in the body.")
+            })?,
             address: request.address,
             known_user: None,
             now,
         };
-        let user = self.sign_in.with_password(attempt).await.map_err(refused)?;
+        let user = self.sign_in.with_password(attempt).await.map_err(not_signed_in)?;
         let scope = scope_for_user(&user, &requested);
 
         let flow = client.flow(GRANT);
@@ -97,18 +104,34 @@ impl Provider {
 }
 
 /// RFC 6749 §5.2: whatever is wrong with the credentials is `invalid_grant`. Aidbox's own words for an inactive user.
-fn refused(why: NotSignedIn) -> Failure {
+pub fn not_signed_in(why: NotSignedIn) -> Failure {
     match why {
-        NotSignedIn::WrongCredentials => Refused::invalid_grant("wrong user name or password").into(),
+        NotSignedIn::WrongCredentials => Refused::invalid_grant("wrong user name or password")
+            .compared(
+                "username and password",
+                "those of a User document",
+                "no such user, or another password (not shown)",
+            )
+            .fix("Check both; set a password with `countersign user password NAME`.")
+            .into(),
         NotSignedIn::Throttled(seconds) => {
             let mut refused =
-                Refused::invalid_grant(format!("too many failed sign-ins; try again in {seconds} seconds"));
+                Refused::invalid_grant(format!("too many failed sign-ins; try again in {seconds} seconds"))
+                    .compared("failed sign-ins in 15 minutes", "5 for one account, 50 from one network", "more")
+                    .fix("Wait; the right password is refused until then too.");
             refused.retry_after = Some(seconds);
             refused.into()
         }
-        NotSignedIn::Inactive => Refused::invalid_grant("User is inactive").into(),
+        NotSignedIn::Inactive => Refused::invalid_grant("User is inactive")
+            .passed("username and password", "right")
+            .compared("the user", "active", "switched off")
+            .fix("Set active to true in the User document: `countersign user enable ID`.")
+            .into(),
         NotSignedIn::SecondFactor => {
             Refused::invalid_grant("this user signs in with a second factor, which the password grant cannot ask for")
+                .passed("username and password", "right")
+                .compared("the user's second factor", "none", "one is set")
+                .fix("Use the authorization code grant, or remove the second factor from the User document.")
                 .into()
         }
         NotSignedIn::Internal(internal) => Failure::Internal(internal),

@@ -16,6 +16,7 @@ use crate::domain::internal::Internal;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::oauth::encryption::Recipient;
+use crate::oauth::explanation::Told;
 use crate::oauth::{ErrorCode, Failure, Provider, Refused, resource};
 use crate::store::rotation::Rotation;
 use crate::store::sessions::{Found, Session};
@@ -33,7 +34,11 @@ impl Provider {
             .await?;
         let (client, now) = (&*proven.client, request.now);
         let presented = request.params.required("refresh_token")?;
-        let presented = Bearer::parse(Kind::RefreshToken, presented).ok_or_else(no_such_token)?;
+        let presented = Bearer::parse(Kind::RefreshToken, presented).ok_or_else(|| {
+            no_such_token()
+                .compared("refresh_token", "one that this server issued", "(another text, not shown)")
+                .fix("Send the refresh_token of the last answer as it came; an access token is none.")
+        })?;
         // The settings are those of the grant that the family began with. Only a scope, or a client that may use several grants,
         // need a look at the row: the common case has no read before its one write.
         let grant = self.grant_of(&presented, client).await?;
@@ -44,7 +49,7 @@ impl Provider {
         // RFC 8707 §2.2: a refresh may name some of the resources that the tokens are for; from then on they are for those.
         let resources = resource::requested(client, grant, request.params)?;
         if let Some(resources) = &resources {
-            let session = self.genuine(&presented, client).await?.ok_or_else(no_such_token)?;
+            let session = self.genuine(&presented, client).await?.ok_or_else(not_of_client)?;
             resource::within(resources, &session.audience)?;
         }
         let recipient = match self.recipient(client, client.id_token_encryption(), now).await {
@@ -94,20 +99,33 @@ impl Provider {
         recipient: Option<Recipient<'_>>,
         now: Timestamp,
     ) -> Result<TokenResponse, Failure> {
-        let Some(found) = self.store.session(presented.id()).await? else { return Err(no_such_token().into()) };
+        let Some(found) = self.store.session(presented.id()).await? else { return Err(not_of_client().into()) };
         let session = &found.session;
         let genuine = session.refresh_digest.as_deref().is_some_and(|stored| presented.digest().matches(stored));
         if !genuine || session.client_id.as_deref() != Some(&client.id) || session.client_epoch != Some(client.epoch) {
-            return Err(no_such_token().into());
+            return Err(not_of_client().into());
         }
         if session.kind != grant.name() {
             return Err(not_allowed(&session.kind).into());
         }
         if !found.live {
-            return Err(Refused::invalid_grant("the session of this refresh token has ended").into());
+            return Err(Refused::invalid_grant("the session of this refresh token has ended")
+                .passed("refresh_token", "issued to this client")
+                .compared(
+                    "its session",
+                    "one that lasts",
+                    "ended: signed out, revoked, or the user or client has changed",
+                )
+                .fix("Have the person sign in anew.")
+                .into());
         }
         let (Some(rotated_at), Some(successor)) = (session.rotated_at, session.successor) else {
-            return Err(Refused::invalid_grant("the refresh token has expired, or the person has signed out").into());
+            return Err(Refused::invalid_grant("the refresh token has expired, or the person has signed out")
+                .passed("refresh_token", "issued to this client, and not used before")
+                .passed("the time of this server", now.0)
+                .compared("the end of the refresh token", "later than that", session.refresh_expires_at.map_or(0, |at| at.0))
+                .fix("Have the person sign in anew; auth.GRANT.refresh_token_expiration of the Client document and --max-refresh-token-expiration say how long they live.")
+                .into());
         };
         let grace = client.flow(grant).refresh_grace.unwrap_or(self.rules.refresh_grace);
         // No grace is none, even on a node whose clock is behind the one that rotated.
@@ -126,7 +144,12 @@ impl Provider {
             event = "refresh_token_reused", client = %client.id, user = session.user_id, session = %session.id, family = %session.family,
             "all tokens of this family are revoked"
         );
-        Err(Refused::invalid_grant("the refresh token was used before; the tokens of this session are revoked").into())
+        Err(Refused::invalid_grant("the refresh token was used before; the tokens of this session are revoked")
+            .passed("refresh_token", "issued to this client")
+            .passed("the time of this server", now.0)
+            .compared("first used at", "never, or within the grace", rotated_at.0)
+            .fix("Keep the refresh_token of every answer and send the newest, once; of two workers that share one, let one refresh. --refresh-grace covers retries.")
+            .into())
     }
 
     async fn answer(
@@ -180,11 +203,11 @@ impl Provider {
             (true, false) => Ok(GrantType::AuthorizationCode),
             (false, true) => Ok(GrantType::Password),
             (true, true) => {
-                let session = self.genuine(presented, client).await?.ok_or_else(no_such_token)?;
-                GrantType::named(&session.kind).ok_or_else(|| no_such_token().into())
+                let session = self.genuine(presented, client).await?.ok_or_else(not_of_client)?;
+                GrantType::named(&session.kind).ok_or_else(|| not_of_client().into())
             }
             (false, false) => {
-                let session = self.genuine(presented, client).await?.ok_or_else(no_such_token)?;
+                let session = self.genuine(presented, client).await?.ok_or_else(not_of_client)?;
                 Err(not_allowed(&session.kind).into())
             }
         }
@@ -200,13 +223,18 @@ impl Provider {
         text: &str,
     ) -> Result<Scope, Failure> {
         let requested = requested_scope(client, Some(text))?;
-        let Some(session) = self.genuine(presented, client).await? else { return Err(no_such_token().into()) };
+        let Some(session) = self.genuine(presented, client).await? else { return Err(not_of_client().into()) };
         if requested.is_within(&words(&session.granted_scope)) {
             return Ok(requested);
         }
-        let refused = |text| Failure::from(Refused::new(ErrorCode::InvalidScope, text));
         if !client.flow(grant).refresh_scope_from_grant {
-            return Err(refused("a refresh may ask for no scope beyond those granted (RFC 6749 section 6)"));
+            return Err(Refused::new(
+                ErrorCode::InvalidScope,
+                "a refresh may ask for no scope beyond those granted (RFC 6749 section 6)",
+            )
+            .compared("scope", Told::public(&session.granted_scope), Told::public(text))
+            .fix("Leave scope out, or ask for less; a new authorization request may ask for more.")
+            .into());
         }
         let consented = match &session.user_id {
             Some(user_id) => self.store.consented(user_id, &client.id).await?.unwrap_or_default().scope,
@@ -215,7 +243,14 @@ impl Provider {
         if requested.is_within(&consented.union(&words(&session.granted_scope))) {
             Ok(requested)
         } else {
-            Err(refused("the user has not consented to this scope for this client"))
+            Err(Refused::new(ErrorCode::InvalidScope, "the user has not consented to this scope for this client")
+                .compared(
+                    "scope",
+                    Told::public(&consented.union(&words(&session.granted_scope)).to_string()),
+                    Told::public(text),
+                )
+                .fix("Have the person consent in a new authorization request.")
+                .into())
         }
     }
 
@@ -241,8 +276,18 @@ fn words(text: &str) -> Scope {
 fn not_allowed(grant: &str) -> Refused {
     let text = format!("this token came from {grant}, which is off on this server or not in the client's grant_types");
     Refused::new(ErrorCode::UnauthorizedClient, text)
+        .compared("the grant of the refresh token", "one of the client's grant_types that is on", Told::public(grant))
+        .fix(
+            "Add the grant to grant_types of the Client document; the password grant needs --allow-grant password too.",
+        )
 }
 
 fn no_such_token() -> Refused {
     Refused::invalid_grant("there is no such refresh token for this client")
+}
+
+fn not_of_client() -> Refused {
+    no_such_token()
+        .compared("refresh_token", "one that was issued to this client as it is now", "unknown, altered, or of another client")
+        .fix("Send the refresh_token as the client that it was issued to; when the client's secret or rights were reset, sign in anew.")
 }

@@ -14,7 +14,7 @@ use crate::oauth::Params;
 use crate::resources::{Mount, Outcome, Precondition, Problem, format};
 use crate::web::body::{DOCUMENT_BODY, media_type, whole};
 use crate::web::place::Place;
-use crate::web::{App, error_page};
+use crate::web::{App, error_page, near_miss};
 
 /// A request, read.
 pub(crate) struct Asked {
@@ -42,7 +42,7 @@ impl FromRequestParts<App> for Known {
         match resource_type(&path.kind) {
             Ok(known) => Ok(Self(known)),
             Err(_) if error_page::wants_page(&parts.headers) => Err(error_page::not_found(app, parts)),
-            Err(why) => Err(reply::outcome(&why)),
+            Err(why) => Err(near_miss::explained(app, parts, reply::outcome(&why))),
         }
     }
 }
