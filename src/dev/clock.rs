@@ -46,7 +46,7 @@ pub(super) async fn turn(
     Extension(desk): Extension<Arc<Desk>>,
     Input(turn): Input<Turn>,
 ) -> Result<Json<Value>, Wrong> {
-    let clock = desk.realm().clock;
+    let clock = desk.realm().clock.clone();
     if turn.freeze && turn.unfreeze {
         return Err(Wrong::request("freeze and unfreeze exclude each other"));
     }

@@ -69,7 +69,7 @@ pub(super) enum NotKept {
 
 impl Kept {
     async fn take(realm: &Realm) -> crate::store::Result<Self> {
-        let snapshot = realm.store.snapshot().await?;
+        let snapshot = Box::pin(realm.store.snapshot()).await?;
         let clock = &realm.clock;
         Ok(Self { snapshot, taken_at: clock.now(), ahead: clock.ahead(), frozen: clock.is_frozen() })
     }
@@ -195,7 +195,7 @@ impl Desk {
         if self.late_keys.get().is_none() && realm.provider.registry().has_all_keys() {
             let _ = self.late_keys.set(realm.store.signing_keys().await?);
         }
-        realm.store.restore(&kept.snapshot).await?;
+        Box::pin(realm.store.restore(&kept.snapshot)).await?;
         kept.turn_back(&realm.clock);
         if let Some(keys) = self.late_keys.get() {
             // Whoever holds the key set of the start still trusts what is signed.
@@ -206,7 +206,7 @@ impl Desk {
             }
             tx.commit().await?;
         }
-        let realm = realm.anew(&self.common).await?;
+        let realm = Box::pin(realm.anew(&self.common)).await?;
         self.end_work().await;
         *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some(realm.work());
         let site = Site::new(realm.app.clone());

@@ -61,7 +61,7 @@ impl Desks {
 
     /// Answers a request.
     pub async fn answer(self, request: Request) -> Response {
-        let desk = self.0.realms.of_path(self.0.main.path(), request.uri().path());
+        let desk = self.0.realms.of_path(&self.0.main.path(), request.uri().path());
         let desk = desk.unwrap_or_else(|| Arc::clone(&self.0.main));
         control::answer(self, desk, request).await
     }

@@ -44,15 +44,15 @@ pub(super) struct Realms {
 
 impl Realms {
     /// The realm that a path leads to: below `base`, the path of the server's own, or in the place of RFC 8414 §3.1.
-    pub(super) fn of_path(&self, base: String, path: &str) -> Option<Arc<Desk>> {
+    pub(super) fn of_path(&self, base: &str, path: &str) -> Option<Arc<Desk>> {
         let below = path.strip_prefix("/.well-known/oauth-authorization-server").unwrap_or(path);
-        let name = below.strip_prefix(&*base)?.strip_prefix(PREFIX)?.split('/').next()?;
+        let name = below.strip_prefix(base)?.strip_prefix(PREFIX)?.split('/').next()?;
         self.desks.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Ends those that nobody uses.
     pub(super) async fn end_idle(&self) {
-        self.end_where(|desk| desk.is_idle()).await;
+        self.end_where(Desk::is_idle).await;
     }
 
     /// Ends all.
@@ -196,7 +196,7 @@ fn asked(query: &str) -> Result<(String, Stay), Wrong> {
 }
 
 fn shown(name: &str, desk: &Desk) -> Value {
-    let issuer = desk.realm().issuer;
+    let issuer = desk.realm().issuer.clone();
     json!({
         "name": name,
         "issuer": issuer.as_str(),

@@ -138,7 +138,10 @@ pub enum Contents<'a> {
 
 /// An issuer that is ready to answer. Clones are the same realm.
 #[derive(Clone)]
-pub struct Realm {
+pub struct Realm(Arc<Parts>);
+
+/// What a realm is made of.
+pub struct Parts {
     /// The issuer identifier.
     pub issuer: Issuer,
     /// Its clock.
@@ -154,6 +157,14 @@ pub struct Realm {
     /// What `dev` shows, in `dev`.
     pub demo: Option<Demo>,
     slow_keys: SlowKeys,
+}
+
+impl std::ops::Deref for Realm {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl std::fmt::Debug for Realm {
@@ -202,7 +213,7 @@ impl Realm {
             demo.as_ref().map(|demo| demo.page.clone()),
             &common.master,
         );
-        Ok(Self { issuer, clock, store, provider, documents, app, demo, slow_keys })
+        Ok(Self(Arc::new(Parts { issuer, clock, store, provider, documents, app, demo, slow_keys })))
     }
 
     /// The same realm without anything that this process remembers of it: its store holds something else now.
