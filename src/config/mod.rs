@@ -39,6 +39,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The issuer, where one was chosen; [`Settings::issuer_at`] gives the one in force.
     pub issuer: Option<Issuer>,
+    /// Where containers reach the server, if not at the issuer.
+    pub internal_url: Option<Issuer>,
     /// Whether the issuer may be plain http beyond loopback.
     pub allow_http_issuer: bool,
     /// The database.
@@ -225,6 +227,12 @@ impl Issuer {
     /// The host name, without port; IPv6 addresses in brackets.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The port: the one that is written, else the scheme's own.
+    pub fn port(&self) -> u16 {
+        let port = self.authority().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.unwrap_or(if self.is_https { 443 } else { 80 })
     }
 
     /// The path, without a final slash: empty, or `/` and something.

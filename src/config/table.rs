@@ -39,6 +39,16 @@ pub const ISSUER: Setting = Setting {
          --allow-http-issuer.",
     )
 };
+/// Where containers reach the server.
+pub const INTERNAL_URL: Setting = Setting {
+    used_by: UsedBy::Address,
+    ..Setting::new(
+        "internal-url",
+        "COUNTERSIGN_INTERNAL_URL",
+        "URL",
+        "Where containers reach the server, if not at the issuer: who asks for discovery there is sent there for tokens and keys.",
+    )
+};
 /// Permits a plain-http issuer beyond loopback.
 pub const ALLOW_HTTP_ISSUER: Setting = Setting {
     kind: Kind::Switch,
@@ -291,6 +301,7 @@ pub const SHUTDOWN_GRACE: Setting = Setting {
 pub const SETTINGS: &[&Setting] = &[
     &LISTEN,
     &ISSUER,
+    &INTERNAL_URL,
     &ALLOW_HTTP_ISSUER,
     &DATABASE_URL,
     &MASTER_KEY,

@@ -48,6 +48,7 @@ impl Purpose {
 /// Where the settings stood that are checked against one another.
 pub(super) struct Places {
     pub(super) issuer: Place,
+    pub(super) internal_url: Place,
     pub(super) allow_http_redirects: Place,
     pub(super) allow_grants: Place,
     pub(super) database_url: Place,
@@ -67,6 +68,7 @@ impl Reading<'_> {
     fn all(&mut self, mode: Mode) -> (Settings, Places) {
         let (listen, _) = self.one(&table::LISTEN, parse::listen);
         let (issuer, issuer_at) = self.one(&table::ISSUER, parse::issuer);
+        let (internal_url, internal_url_at) = self.one(&table::INTERNAL_URL, parse::issuer);
         let (database_url, database_url_at) = self.one(&table::DATABASE_URL, parse::database_url);
         let (master_key, master_key_at) = self.one(&table::MASTER_KEY, parse::master_key);
         let (tls_cert, tls_cert_at) = self.one(&table::TLS_CERT, parse::path);
@@ -76,6 +78,7 @@ impl Reading<'_> {
         let (access, access_at) = self.one(&table::ACCESS_TOKEN_EXPIRATION, parse::positive_seconds);
         let places = Places {
             issuer: issuer_at,
+            internal_url: internal_url_at,
             allow_http_redirects: allow_http_redirects_at,
             allow_grants: allow_grants_at,
             database_url: database_url_at,
@@ -90,6 +93,7 @@ impl Reading<'_> {
             mode,
             listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
             issuer,
+            internal_url,
             allow_http_issuer: self.one(&table::ALLOW_HTTP_ISSUER, parse::switch).0.unwrap_or_default(),
             database_url: database_url.unwrap_or(DatabaseUrl::SqliteMemory),
             master_key,

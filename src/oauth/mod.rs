@@ -59,6 +59,8 @@ use registry::Registry;
 pub struct Rules {
     /// The issuer identifier, without a trailing slash: the base of every URL.
     pub issuer: String,
+    /// The base of the same URLs for containers, where it is another.
+    pub internal_url: Option<String>,
     /// Life of access tokens whose client does not say, in seconds.
     pub access_token_expiration: i64,
     /// The longest life of a refresh token in seconds, counted from its first issue.
@@ -151,6 +153,11 @@ impl Provider {
     /// The issuer identifier.
     pub fn issuer(&self) -> &str {
         &self.rules.issuer
+    }
+
+    /// The bases of our URLs, the issuer first: what names us by any of them means us.
+    pub(crate) fn bases(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.issuer()).chain(self.rules.internal_url.as_deref())
     }
 
     /// How people prove who they are here.

@@ -95,7 +95,8 @@ impl Provider {
         if claims.get("iss").is_some_and(|iss| *iss != client.id.as_str()) {
             return Err(invalid("iss of the request object must be the client_id"));
         }
-        if claims.contains_key("aud") && !jws::audiences(claims).contains(&self.issuer()) {
+        let audiences = jws::audiences(claims);
+        if claims.contains_key("aud") && !self.bases().any(|base| audiences.contains(&base)) {
             return Err(invalid(format!("aud of the request object must be the issuer, {}", self.issuer())));
         }
         if claims.get("sub").is_some_and(|sub| *sub == client.id.as_str()) {

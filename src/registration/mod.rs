@@ -113,11 +113,12 @@ impl Registration {
         Err(no_such_token().into())
     }
 
-    /// Registers a client: what it is now, with its credentials (RFC 7591 §3.2.1).
+    /// Registers a client: what it is now, with its credentials and the URL below `base` at which it is managed (RFC 7591 §3.2.1).
     pub async fn register(
         &self,
         metadata: Map<String, Value>,
         voucher: &Voucher,
+        base: &str,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
         let (mut document, signed) = self.document(metadata, now).await?;
@@ -146,14 +147,14 @@ impl Registration {
         self.documents.store().insert_registration(&id, token.digest(), expires_at).await?;
         let row = self.write(Change::Put(CLIENT, id.clone(), Value::Object(document)), now).await?;
         tracing::info!(event = "client_registered", client = %id, by);
-        Ok(self.answer(&row, secret.as_ref(), &token))
+        Ok(self.answer(&row, secret.as_ref(), &token, base))
     }
 
     /// What a client is registered as (RFC 7592 §2.1), with a new token; its secret was shown once.
-    pub async fn read(&self, id: &str, bearer: Option<&str>) -> Result<Map<String, Value>, Failure> {
+    pub async fn read(&self, id: &str, bearer: Option<&str>, base: &str) -> Result<Map<String, Value>, Failure> {
         let (row, presented) = self.managed(id, bearer).await?;
         let token = self.rotate(id, &presented).await?;
-        Ok(self.answer(&row, None, &token))
+        Ok(self.answer(&row, None, &token, base))
     }
 
     /// Replaces all that a client says of itself (RFC 7592 §2.2): a member that is not sent is no more.
@@ -162,6 +163,7 @@ impl Registration {
         id: &str,
         bearer: Option<&str>,
         metadata: Map<String, Value>,
+        base: &str,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
         let (row, presented) = self.managed(id, bearer).await?;
@@ -203,7 +205,7 @@ impl Registration {
         let row = self.write(Change::Put(CLIENT, id.to_owned(), Value::Object(document)), now).await?;
         let token = self.rotate(id, &presented).await?;
         tracing::info!(event = "client_registration_updated", client = %id, by);
-        Ok(self.answer(&row, secret.as_ref(), &token))
+        Ok(self.answer(&row, secret.as_ref(), &token, base))
     }
 
     /// Ends a registration and all that was issued to the client (RFC 7592 §2.3).
@@ -292,7 +294,7 @@ impl Registration {
     }
 
     /// RFC 7591 §3.2.1, RFC 7592 §3.
-    fn answer(&self, row: &Row, secret: Option<&Secret>, token: &Bearer) -> Map<String, Value> {
+    fn answer(&self, row: &Row, secret: Option<&Secret>, token: &Bearer, base: &str) -> Map<String, Value> {
         let mut answer = Map::from_iter([("client_id".to_owned(), json!(row.id))]);
         answer.insert("client_id_issued_at".into(), json!(row.created_at.0));
         if let Some(secret) = secret {
@@ -300,7 +302,7 @@ impl Registration {
             answer.insert("client_secret_expires_at".into(), json!(0));
         }
         answer.insert("registration_access_token".into(), json!(token.reveal()));
-        let uri = format!("{}/oauth2/register/{}", self.provider.issuer(), row.id);
+        let uri = format!("{base}/oauth2/register/{}", row.id);
         answer.insert("registration_client_uri".into(), json!(uri));
         let empty = Map::new();
         answer.extend(client_metadata::from_document(row.body.0.as_object().unwrap_or(&empty)));

@@ -3,12 +3,14 @@
 //! An [`Instance`] holds no global state, so one process can run many, side by side: that is how tests work and how isolated
 //! issuers do. [`listen`] drives connections with limits of our own, [`demo`] is what `dev` fills an empty store with.
 
+mod container;
 mod demo;
 mod listen;
 mod messenger;
 mod sweeper;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,6 +101,8 @@ pub struct Instance {
     pub address: SocketAddr,
     /// The issuer identifier.
     pub issuer: String,
+    /// Where containers reach it, if not at the issuer.
+    pub internal_url: Option<String>,
     /// Its clock, which tests move.
     pub clock: Clock,
     /// Its store.
@@ -162,12 +166,16 @@ impl Instance {
             &master,
         );
 
+        container::hints(&settings, &issuer, Path::new("/")).into_iter().for_each(|hint| app.advice.tell(hint));
+
         let (stop, stopped) = watch::channel(false);
         let serving =
             tokio::spawn(listen::serve(listener, tls, web::Site::new(app), stopped.clone(), settings.shutdown_grace));
         let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped.clone()));
         let telling = tokio::spawn(messenger::run(provider, store.clone(), clock.clone(), stopped));
-        Ok(Self { address, issuer: issuer.as_str().to_owned(), clock, store, demo, stop, serving, sweeping, telling })
+        let internal_url = settings.internal_url.map(|url| url.as_str().to_owned());
+        let issuer = issuer.as_str().to_owned();
+        Ok(Self { address, issuer, internal_url, clock, store, demo, stop, serving, sweeping, telling })
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
@@ -272,6 +280,7 @@ fn metadata_documents(hosts: &[String]) -> Hosts {
 fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
     Rules {
         issuer: issuer.as_str().to_owned(),
+        internal_url: settings.internal_url.as_ref().map(|url| url.as_str().to_owned()),
         access_token_expiration: settings.access_token_expiration.into(),
         max_refresh_token_expiration: settings.max_refresh_token_expiration.map(Into::into),
         refresh_grace: settings.refresh_grace.into(),
@@ -294,12 +303,18 @@ fn bootstrap(settings: &Settings) -> Option<Client> {
 fn reach(settings: &Settings, issuer: &Issuer) -> web::Reach {
     let mut hosts = vec![issuer.authority().to_ascii_lowercase(), issuer.host().to_ascii_lowercase()];
     hosts.extend(settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()));
+    let internal = settings.internal_url.as_ref().filter(|url| url.as_str() != issuer.as_str());
+    hosts.extend(internal.iter().flat_map(|url| [url.authority(), url.host()]).map(str::to_ascii_lowercase));
     if issuer.is_loopback() {
         hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
     }
     web::Reach {
         base_path: issuer.path().to_owned(),
         https: issuer.is_https(),
+        scheme: if settings.tls.is_some() { "https" } else { "http" },
+        authority: issuer.authority().to_owned(),
+        internal: internal
+            .map(|url| web::Internal { url: url.as_str().to_owned(), authority: url.authority().to_owned() }),
         hosts,
         any_local_host: settings.mode == Mode::Dev,
         trusted_proxies: settings.trusted_proxies.clone(),

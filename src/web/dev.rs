@@ -45,6 +45,8 @@ pub(crate) fn home(app: &App, dev: &Dev) -> Response {
     let view = DevHome {
         layout: layout(app, Some("/")),
         issuer: issuer.to_owned(),
+        internal_url: app.reach.internal.as_ref().map(|internal| internal.url.clone()),
+        advice: app.advice.told(),
         version: env!("CARGO_PKG_VERSION").into(),
         database: dev.database.clone(),
         clients: dev.clients.iter().cloned().map(client).collect(),

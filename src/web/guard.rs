@@ -14,7 +14,8 @@ use axum::response::{IntoResponse, Response};
 use tower::Service;
 use tracing::Instrument;
 
-use super::{App, Reach};
+use super::App;
+use super::horizon::misdirected;
 use crate::clock::monotonic_millis;
 use crate::clock::new_row_id;
 
@@ -71,9 +72,7 @@ where
                 Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
             }
         } else {
-            // Otherwise DNS rebinding reaches a local server, and links could be made with a stranger's name.
-            (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that host name; see --allowed-host.\n")
-                .into_response()
+            misdirected(app, request.headers())
         };
         // The query may hold codes and hints: only the path is logged. What went well is not news.
         let (status, millis) = (response.status().as_u16(), monotonic_millis() - started);
@@ -115,24 +114,4 @@ fn secure(app: &App, headers: &mut HeaderMap) {
     if headers.get(CACHE_CONTROL).is_some_and(|value| value == "no-store") {
         headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     }
-}
-
-impl Reach {
-    /// Whether a `Host` header names this server, with or without a port.
-    pub fn answers_to(&self, host: &str) -> bool {
-        let name = host
-            .rsplit_once(':')
-            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-            .map_or(host, |(name, _)| name);
-        let listed =
-            self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host) || known.eq_ignore_ascii_case(name));
-        listed || (self.any_local_host && is_local(name))
-    }
-}
-
-/// Names that no public DNS gives to a stranger: loopback addresses, `localhost`, and single labels (a container's name).
-fn is_local(name: &str) -> bool {
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    let local = || name.to_ascii_lowercase().ends_with(".localhost") || !name.contains('.');
-    address.map_or_else(|_| local(), |ip| ip.is_loopback())
 }

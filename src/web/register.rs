@@ -59,7 +59,7 @@ pub(crate) async fn post(
     }
     let registered = async {
         let voucher = registration.voucher(bearer, address, now).await?;
-        registration.register(metadata, &voucher, now).await
+        registration.register(metadata, &voucher, app.base(&headers), now).await
     };
     answer(StatusCode::CREATED, registered.await)
 }
@@ -67,7 +67,7 @@ pub(crate) async fn post(
 /// `GET /oauth2/register/{client_id}`
 pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let Some(registration) = served(&app) else { return StatusCode::NOT_FOUND.into_response() };
-    answer(StatusCode::OK, registration.read(&id, bearer(&headers)).await)
+    answer(StatusCode::OK, registration.read(&id, bearer(&headers), app.base(&headers)).await)
 }
 
 /// `HEAD` changes nothing, and so does not hand out a new token.
@@ -83,7 +83,7 @@ pub(crate) async fn put(
     Metadata(metadata): Metadata,
 ) -> Response {
     let Some(registration) = served(&app) else { return StatusCode::NOT_FOUND.into_response() };
-    let updated = registration.update(&id, bearer(&headers), metadata, app.clock.now()).await;
+    let updated = registration.update(&id, bearer(&headers), metadata, app.base(&headers), app.clock.now()).await;
     answer(StatusCode::OK, updated)
 }
 

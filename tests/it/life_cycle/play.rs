@@ -77,6 +77,7 @@ impl Play {
     async fn new(server: &Server, capped: bool) -> Self {
         let (store, master) = (server.instance.store.clone(), server.settings.master_key.clone().unwrap());
         let rules = Rules {
+            internal_url: None,
             issuer: server.issuer().to_owned(),
             access_token_expiration: 3_600,
             max_refresh_token_expiration: capped.then_some(CAP),
