@@ -9,22 +9,32 @@ use crate::domain::time::Timestamp;
 /// Tells the time; tests and `dev` can move it. Clones share the same hands.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
+    /// What it tells instead of the present, where it stands still.
+    stands_at: Option<Timestamp>,
     offset: Arc<AtomicI64>,
 }
 
 impl Clock {
+    /// One that stands still, and moves only when it is moved.
+    pub fn frozen_at(now: Timestamp) -> Self {
+        Self { stands_at: Some(now), ..Self::default() }
+    }
+
     /// The present second.
     pub fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        Timestamp(seconds).plus(self.offset.load(Ordering::Relaxed))
+        self.stands_at.unwrap_or_else(present).plus(self.offset.load(Ordering::Relaxed))
     }
 
     /// Moves this clock by so many seconds, forward or back.
     pub fn advance(&self, seconds: i64) {
         self.offset.fetch_add(seconds, Ordering::Relaxed);
     }
+}
+
+fn present() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp(i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Milliseconds of a clock that only goes forward, for measuring how old something in this process's memory is.

@@ -19,9 +19,10 @@ pub(super) async fn serve(flags: &Overrides) -> Result<(), Failure> {
 
 async fn run(settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+    let clock = settings.clock.filter(|_| settings.mode == Mode::Dev).map_or_else(Clock::default, Clock::frozen_at);
     let (mode, any_port) = (settings.mode, settings.listen.port() == 0);
     let instance = tokio::select! {
-        started = Instance::start(settings, Clock::default()) => started.map_err(Failure::new)?,
+        started = Instance::start(settings, clock) => started.map_err(Failure::new)?,
         () = signals.next() => return Err(Failure::new("stopped before it was ready")),
     };
     tracing::info!(address = %instance.address, issuer = instance.issuer, "listening");
@@ -66,7 +67,7 @@ fn welcome(instance: &Instance) -> String {
     };
     line("Issuer", issuer);
     if let Some(internal) = &instance.internal_url {
-        line("In containers", &format!("{internal}  (discovery, tokens, keys; the issuer stays the one above)"));
+        line("In containers", &format!("{internal} (discovery, tokens, keys; tokens name the issuer above)"));
     }
     line("Start page", &format!("{issuer}/"));
     let Some(demo) = instance.demo.as_ref().map(|demo| &demo.page) else { return text };

@@ -41,6 +41,11 @@ pub(super) fn check(
         must(&places.master_key, master_key_is_known(settings));
     }
     if purpose == Purpose::Serve {
+        must(
+            &places.seed,
+            is_for_dev(settings.seed.is_some(), "keys and tokens that follow from a seed are no secret"),
+        );
+        must(&places.clock, is_for_dev(settings.clock.is_some(), "tokens would not expire while the clock stands"));
         warn(settings, places, warnings);
     }
 }
@@ -80,6 +85,10 @@ fn dev_beyond_loopback_is_http(settings: &Settings) -> Result<(), Wrong> {
         }
         _ => Ok(()),
     }
+}
+
+fn is_for_dev(given: bool, why: &str) -> Result<(), Wrong> {
+    if given { wrong(format!("is for `countersign dev` alone: {why}"), "leave it out") } else { Ok(()) }
 }
 
 fn tls_is_whole(places: &Places) -> Result<(), Wrong> {

@@ -29,6 +29,7 @@ pub use self::master_key::MasterKeyError;
 pub use self::problem::{Place, Problem, Warning};
 pub use self::setting::settings_table_markdown;
 use crate::domain::secret::{MasterKey, Secret};
+use crate::domain::time::Timestamp;
 
 /// Everything that an operator may choose, parsed and checked.
 #[derive(Clone, Debug)]
@@ -49,6 +50,10 @@ pub struct Settings {
     pub master_key: Option<MasterKey>,
     /// Files and folders of resources that are applied at every start.
     pub bundles: Vec<PathBuf>,
+    /// What keys, ids, codes and tokens of `dev` follow from.
+    pub seed: Option<u64>,
+    /// Where the clock of `dev` stands still.
+    pub clock: Option<Timestamp>,
     /// The bootstrap admin client.
     pub admin_client_id: String,
     /// Its secret; without one there is no bootstrap admin client.

@@ -74,6 +74,25 @@ pub const DATABASE_URL: Setting = Setting {
         "`sqlite::memory:`, `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`.",
     )
 };
+/// What everything follows from.
+pub const SEED: Setting = Setting {
+    ..Setting::new(
+        "seed",
+        "COUNTERSIGN_SEED",
+        "NUMBER",
+        "`dev` alone: the same keys, ids, codes and tokens in each run, on an empty database. They are no secret then.",
+    )
+};
+/// Where the clock stands.
+pub const CLOCK: Setting = Setting {
+    default: Default::Computed("the present"),
+    ..Setting::new(
+        "clock",
+        "COUNTERSIGN_CLOCK",
+        "TIME",
+        "`dev` alone: the clock stands still at this time, such as `2030-01-01T00:00:00Z`.",
+    )
+};
 /// What is applied at every start.
 pub const BUNDLE: Setting = Setting {
     kind: Kind::Many,
@@ -306,6 +325,8 @@ pub const SETTINGS: &[&Setting] = &[
     &DATABASE_URL,
     &MASTER_KEY,
     &BUNDLE,
+    &SEED,
+    &CLOCK,
     &ADMIN_CLIENT_ID,
     &ADMIN_CLIENT_SECRET,
     &ALLOW_HTTP_REDIRECTS,

@@ -53,6 +53,8 @@ pub(super) struct Places {
     pub(super) allow_grants: Place,
     pub(super) database_url: Place,
     pub(super) master_key: Place,
+    pub(super) seed: Place,
+    pub(super) clock: Place,
     pub(super) tls_cert: Option<Place>,
     pub(super) tls_key: Option<Place>,
     pub(super) access_token_expiration: Place,
@@ -71,6 +73,8 @@ impl Reading<'_> {
         let (internal_url, internal_url_at) = self.one(&table::INTERNAL_URL, parse::issuer);
         let (database_url, database_url_at) = self.one(&table::DATABASE_URL, parse::database_url);
         let (master_key, master_key_at) = self.one(&table::MASTER_KEY, parse::master_key);
+        let (seed, seed_at) = self.one(&table::SEED, parse::seed);
+        let (clock, clock_at) = self.one(&table::CLOCK, parse::time);
         let (tls_cert, tls_cert_at) = self.one(&table::TLS_CERT, parse::path);
         let (tls_key, tls_key_at) = self.one(&table::TLS_KEY, parse::path);
         let (grants, allow_grants_at) = self.many(&table::ALLOW_GRANT, parse::grant);
@@ -83,6 +87,8 @@ impl Reading<'_> {
             allow_grants: allow_grants_at,
             database_url: database_url_at,
             master_key: master_key_at,
+            seed: seed_at,
+            clock: clock_at,
             tls_cert: tls_cert.is_some().then_some(tls_cert_at),
             tls_key: tls_key.is_some().then_some(tls_key_at),
             access_token_expiration: access_at,
@@ -98,6 +104,8 @@ impl Reading<'_> {
             database_url: database_url.unwrap_or(DatabaseUrl::SqliteMemory),
             master_key,
             bundles: self.many(&table::BUNDLE, parse::path).0,
+            seed,
+            clock,
             admin_client_id: self.one(&table::ADMIN_CLIENT_ID, parse::text).0.unwrap_or_default(),
             admin_client_secret: self.one(&table::ADMIN_CLIENT_SECRET, parse::secret).0,
             allow_http_redirects: http_redirects.unwrap_or(!issuer_is_https),

@@ -17,6 +17,7 @@ use crate::identity::hashing::Hashing;
 use crate::identity::login::Logins;
 use crate::identity::sign_in::SignIn;
 use crate::outbound::Outbound;
+use crate::randomness::Randomness;
 use crate::store::Store;
 
 pub mod access_token;
@@ -95,6 +96,7 @@ pub struct Provider {
     pub(crate) store: Store,
     pub(crate) registry: Registry,
     pub(crate) sign_in: SignIn,
+    pub(crate) randomness: Randomness,
     logins: Logins,
     pub(crate) hashing: Hashing,
     outbound: Outbound,
@@ -123,13 +125,16 @@ impl Provider {
         own: Vec<crate::domain::client::Client>,
         hashing: Hashing,
         outbound: Outbound,
+        randomness: Randomness,
     ) -> Result<Self, Internal> {
         let documents = MetadataDocuments::new(store.clone(), outbound.clone(), rules.metadata_documents.clone());
-        let registry = Registry::new(store.clone(), master, own, Some(documents)).await?;
-        let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
+        let registry = Registry::new(store.clone(), master, own, Some(documents), randomness.clone()).await?;
+        let sign_in =
+            SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"), randomness.clone());
         Ok(Self {
             rules: Arc::new(rules),
-            logins: Logins::new(store.clone()),
+            logins: Logins::new(store.clone(), randomness.clone()),
+            randomness,
             store,
             registry,
             sign_in,
@@ -163,6 +168,11 @@ impl Provider {
     /// How people prove who they are here.
     pub fn acr(&self) -> &'static str {
         self.rules.acr()
+    }
+
+    /// Where chance comes from.
+    pub const fn randomness(&self) -> &Randomness {
+        &self.randomness
     }
 
     /// What this node remembers of clients and keys.

@@ -14,7 +14,6 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client_metadata::{self, Wrong};
 use crate::domain::password;
@@ -23,6 +22,7 @@ use crate::domain::time::Timestamp;
 use crate::identity::sign_in::network;
 use crate::oauth::rate::Rate;
 use crate::oauth::{ErrorCode, Failure, Provider, Refused};
+use crate::randomness::Randomness;
 use crate::resources::secret_fields::MASK;
 use crate::resources::{Change, DocumentKind, Documents, Precondition, Problem, Row};
 use offered::Offered;
@@ -138,9 +138,9 @@ impl Registration {
         {
             return Err(no_such_token().into());
         }
-        let secret = give_secret(&mut document, None);
-        let id = new_row_id();
-        let token = Bearer::generate(Kind::RegistrationAccessToken, id);
+        let secret = give_secret(&mut document, None, self.provider.randomness());
+        let id = self.provider.randomness().row_id("clients");
+        let token = self.provider.randomness().bearer(Kind::RegistrationAccessToken, id);
         // Nothing tells whether a client that acts for itself is in use.
         let expires_at = (!for_itself).then(|| now.plus(self.rules.unused_expiration));
         let id = id.to_string();
@@ -201,7 +201,7 @@ impl Registration {
             ));
         }
         document.insert("registration".into(), json!(by));
-        let secret = give_secret(&mut document, stored);
+        let secret = give_secret(&mut document, stored, self.provider.randomness());
         let row = self.write(Change::Put(CLIENT, id.to_owned(), Value::Object(document)), now).await?;
         let token = self.rotate(id, &presented).await?;
         tracing::info!(event = "client_registration_updated", client = %id, by);
@@ -271,7 +271,7 @@ impl Registration {
     }
 
     async fn rotate(&self, id: &str, presented: &Bearer) -> Result<Bearer, Failure> {
-        let token = Bearer::generate(Kind::RegistrationAccessToken, presented.id());
+        let token = self.provider.randomness().bearer(Kind::RegistrationAccessToken, presented.id());
         if self.documents.store().rotate_registration_token(id, presented.digest(), token.digest()).await? {
             Ok(token)
         } else {
@@ -317,7 +317,8 @@ fn may_act_for_itself(document: &Map<String, Value>) -> bool {
 }
 
 /// Gives a document the secret that its authentication method needs: the one it has, or a new one of 256 bits.
-fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>) -> Option<Secret> {
+fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>, randomness: &Randomness) -> Option<Secret> {
+    let new = || randomness.secret("client secrets");
     let method = document.get("token_endpoint_auth_method").and_then(Value::as_str).unwrap_or_default();
     if !method.starts_with("client_secret_") {
         return None;
@@ -329,10 +330,8 @@ fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>) -> Optio
     }
     // RFC 7518 §3.2: as a key of signatures it is itself what is kept, and as long as the longest hash. Otherwise its hash will do.
     let secret = match method {
-        "client_secret_jwt" => {
-            Secret::new([Secret::generate(), Secret::generate()].map(|half| half.expose().to_owned()).concat())
-        }
-        _ => Secret::generate(),
+        "client_secret_jwt" => Secret::new([new(), new()].map(|half| half.expose().to_owned()).concat()),
+        _ => new(),
     };
     let kept = if method == "client_secret_jwt" { secret.expose().to_owned() } else { password::fast_form(&secret) };
     document.insert("secret".into(), json!(kept));

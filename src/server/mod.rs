@@ -30,6 +30,7 @@ use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
 use crate::oauth::metadata_document::Hosts;
 use crate::oauth::{Provider, Rules};
 use crate::outbound::Outbound;
+use crate::randomness::Randomness;
 use crate::registration::{self, Registration};
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::{Documents, Effect, Keeper, bundle};
@@ -80,6 +81,11 @@ pub enum StartError {
     /// The keys of an issuer of software statements cannot be used.
     #[error("--software-statement-issuer: {0}")]
     StatementIssuer(String),
+    /// The database is not as empty as it is at the beginning of each other run.
+    #[error(
+        "--seed: the database is in use already, so that this run would not be like the first; take sqlite::memory: or an empty one"
+    )]
+    Seed,
     /// A bundle cannot be applied.
     #[error("{0}")]
     Bundle(String),
@@ -125,10 +131,16 @@ pub fn location(settings: &Settings) -> Location {
 }
 
 /// The documents of a store, under the rules of the settings.
-pub fn documents(settings: &Settings, store: Store, master: &MasterKey, hashing: Hashing) -> Documents {
+pub fn documents(
+    settings: &Settings,
+    store: Store,
+    master: &MasterKey,
+    hashing: Hashing,
+    randomness: Randomness,
+) -> Documents {
     let sealing = Arc::new(SealingKey::for_documents(master));
     let bootstrap = settings.admin_client_secret.as_ref().map(|_| settings.admin_client_id.clone());
-    Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing })
+    Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing, randomness })
 }
 
 impl Instance {
@@ -140,19 +152,27 @@ impl Instance {
         let issuer = settings.issuer_at(address.port());
         let outbound = outbound(&settings, &issuer).map_err(StartError::OutboundCa)?;
         let registration = registration(&settings).map_err(StartError::StatementIssuer)?;
-        let master = settings.obtain_master_key()?;
+        let randomness = randomness(&settings, &clock);
+        let master = match randomness.is_seeded() {
+            // Another one would give other tokens; and no other opens what this one has sealed.
+            true => MasterKey::new(randomness.stable("master key")),
+            false => settings.obtain_master_key()?,
+        };
 
         let store = patiently!(Store::open(&location(&settings)).await);
         patiently!(store.migrate().await);
+        if randomness.is_seeded() && !is_new(&store).await? {
+            return Err(StartError::Seed);
+        }
         let hashing = Hashing::default();
-        let documents = documents(&settings, store.clone(), &master, hashing.clone());
-        let keys = Keys::new(store.clone(), &master);
+        let documents = documents(&settings, store.clone(), &master, hashing.clone(), randomness.clone());
+        let keys = Keys::new(store.clone(), &master, randomness.clone());
         patiently!(keys.ensure(&QUICK_ALGORITHMS, clock.now()).await);
         let demo = patiently!(fill(&settings, &documents, &store, &issuer, clock.now()).await);
         let own =
             bootstrap(&settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
         let rules = rules(&settings, &issuer);
-        let provider = Provider::new(rules, store.clone(), &master, own, hashing, outbound).await?;
+        let provider = Provider::new(rules, store.clone(), &master, own, hashing, outbound, randomness).await?;
         provider.registry().complete_keys(clock.now());
         let reach = reach(&settings, &issuer);
         let registration = registration.map(|rules| Registration::new(provider.clone(), documents.clone(), rules));
@@ -166,7 +186,9 @@ impl Instance {
             &master,
         );
 
-        container::hints(&settings, &issuer, Path::new("/")).into_iter().for_each(|hint| app.advice.tell(hint));
+        container::hints(&settings, &issuer, address, Path::new("/"))
+            .into_iter()
+            .for_each(|hint| app.advice.tell(hint));
 
         let (stop, stopped) = watch::channel(false);
         let serving =
@@ -201,6 +223,18 @@ impl StartError {
             _ => false,
         }
     }
+}
+
+/// Where chance comes from: a seed is for `dev` alone.
+fn randomness(settings: &Settings, clock: &Clock) -> Randomness {
+    let seed = settings.seed.filter(|_| settings.mode == Mode::Dev);
+    seed.map_or_else(Randomness::default, |seed| Randomness::seeded(seed, clock.clone()))
+}
+
+/// Whether nothing was ever kept in a store.
+async fn is_new(store: &Store) -> Result<bool, StartError> {
+    let keyless = store.signing_keys().await?.is_empty();
+    Ok(keyless && !store.begin().await?.has_documents().await?)
 }
 
 /// The demo resources of `dev`, and the bundles of the settings.

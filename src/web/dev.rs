@@ -65,8 +65,8 @@ pub(crate) fn home(app: &App, dev: &Dev) -> Response {
 
 /// `GET /dev/start`: begins a code flow, as an application would.
 pub(crate) async fn start(State(app): State<App>) -> Response {
-    let verifier = CodeVerifier::generate();
-    let state = CodeVerifier::generate();
+    let [verifier, state] =
+        ["verifiers", "states"].map(|purpose| CodeVerifier::of_bits(app.provider.randomness().bytes(purpose)));
     let params = Params::default()
         .with("response_type", "code")
         .with("client_id", CLIENT)

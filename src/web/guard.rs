@@ -17,7 +17,6 @@ use tracing::Instrument;
 use super::App;
 use super::horizon::misdirected;
 use crate::clock::monotonic_millis;
-use crate::clock::new_row_id;
 
 /// The id of a request: in its answer, on its error page and in its log lines.
 #[derive(Clone, Debug)]
@@ -43,7 +42,7 @@ pub(crate) async fn guard<S>(app: &App, mut inner: S, mut request: Request) -> R
 where
     S: Service<Request, Response: IntoResponse, Error = Infallible>,
 {
-    let id = RequestId(new_row_id().simple().to_string());
+    let id = RequestId(app.provider.randomness().row_id("requests").simple().to_string());
     let (method, uri, started) = (request.method().clone(), request.uri().clone(), monotonic_millis());
     let path = uri.path();
     request.extensions_mut().insert(id.clone());

@@ -7,22 +7,24 @@ use super::source::{Source, sources};
 const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
+    ("randomness", &["domain", "clock"]),
     ("store", &["domain", "clock"]),
     ("outbound", &["domain"]),
-    ("oauth", &["identity", "outbound", "store", "domain", "clock"]),
-    ("identity", &["store", "domain", "clock"]),
-    ("resources", &["identity", "store", "domain", "clock"]),
-    ("registration", &["oauth", "resources", "identity", "store", "domain", "clock"]),
-    ("web", &["registration", "oauth", "identity", "resources", "domain", "clock"]),
+    ("oauth", &["identity", "outbound", "store", "domain", "clock", "randomness"]),
+    ("identity", &["store", "domain", "clock", "randomness"]),
+    ("resources", &["identity", "store", "domain", "clock", "randomness"]),
+    ("registration", &["oauth", "resources", "identity", "store", "domain", "clock", "randomness"]),
+    ("web", &["registration", "oauth", "identity", "resources", "domain", "clock", "randomness"]),
     ("config", &ALL),
     ("server", &ALL),
     ("cli", &ALL),
 ];
 
 /// What the rooms on top may use.
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     "domain",
     "clock",
+    "randomness",
     "store",
     "outbound",
     "oauth",

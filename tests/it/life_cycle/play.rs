@@ -15,6 +15,7 @@ use countersign::oauth::client_authentication::Basic;
 use countersign::oauth::token::TokenRequest;
 use countersign::oauth::{Failure, Params, Provider, Rules};
 use countersign::outbound::Outbound;
+use countersign::randomness::Randomness;
 use countersign::resources::patch::Method;
 use countersign::resources::{Change, DocumentKind, Documents, Precondition, search};
 use countersign::server::documents;
@@ -92,11 +93,14 @@ impl Play {
         let observer = Client::from_document("observer", 0, true, Some(secret.clone()), observer).unwrap();
         let outbound = Outbound::new(Vec::new(), false, None).unwrap();
         let own = vec![observer];
-        let provider = Provider::new(rules, store.clone(), &master, own, Hashing::default(), outbound).await.unwrap();
+        let provider =
+            Provider::new(rules, store.clone(), &master, own, Hashing::default(), outbound, Randomness::default())
+                .await
+                .unwrap();
         let names = ["user", "client"].map(|kind| [0, 1].map(|i| format!("{kind}-{i}-{}", uuid::Uuid::new_v4())));
         let play = Self {
             provider,
-            documents: documents(&server.settings, store, &master, Hashing::default()),
+            documents: documents(&server.settings, store, &master, Hashing::default(), Randomness::default()),
             names,
             start: server.instance.clock.now().plus(LATER),
             model: Model { capped, ..Model::default() },
