@@ -50,6 +50,8 @@ pub struct Settings {
     pub master_key: Option<MasterKey>,
     /// Files and folders of resources that are applied at every start.
     pub bundles: Vec<PathBuf>,
+    /// Whether they are applied when they change.
+    pub watch: bool,
     /// What keys, ids, codes and tokens of `dev` follow from.
     pub seed: Option<u64>,
     /// Where the clock of `dev` stands still.

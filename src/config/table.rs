@@ -74,6 +74,18 @@ pub const DATABASE_URL: Setting = Setting {
         "`sqlite::memory:`, `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`.",
     )
 };
+/// Whether they are applied when they change.
+pub const WATCH: Setting = Setting {
+    kind: Kind::Switch,
+    default: Default::Value("false"),
+    dev_default: Some("true"),
+    ..Setting::new(
+        "watch",
+        "COUNTERSIGN_WATCH",
+        "BOOL",
+        "Bundles that change on disk are applied at once, and what their version before made and they lack is removed.",
+    )
+};
 /// What everything follows from.
 pub const SEED: Setting = Setting {
     ..Setting::new(
@@ -325,6 +337,7 @@ pub const SETTINGS: &[&Setting] = &[
     &DATABASE_URL,
     &MASTER_KEY,
     &BUNDLE,
+    &WATCH,
     &SEED,
     &CLOCK,
     &ADMIN_CLIENT_ID,

@@ -104,6 +104,7 @@ impl Reading<'_> {
             database_url: database_url.unwrap_or(DatabaseUrl::SqliteMemory),
             master_key,
             bundles: self.many(&table::BUNDLE, parse::path).0,
+            watch: self.one(&table::WATCH, parse::switch).0.unwrap_or_default(),
             seed,
             clock,
             admin_client_id: self.one(&table::ADMIN_CLIENT_ID, parse::text).0.unwrap_or_default(),

@@ -147,14 +147,14 @@ impl Registration {
         self.documents.store().insert_registration(&id, token.digest(), expires_at).await?;
         let row = self.write(Change::Put(CLIENT, id.clone(), Value::Object(document)), now).await?;
         tracing::info!(event = "client_registered", client = %id, by);
-        Ok(self.answer(&row, secret.as_ref(), &token, base))
+        Ok(Self::answer(&row, secret.as_ref(), &token, base))
     }
 
     /// What a client is registered as (RFC 7592 §2.1), with a new token; its secret was shown once.
     pub async fn read(&self, id: &str, bearer: Option<&str>, base: &str) -> Result<Map<String, Value>, Failure> {
         let (row, presented) = self.managed(id, bearer).await?;
         let token = self.rotate(id, &presented).await?;
-        Ok(self.answer(&row, None, &token, base))
+        Ok(Self::answer(&row, None, &token, base))
     }
 
     /// Replaces all that a client says of itself (RFC 7592 §2.2): a member that is not sent is no more.
@@ -205,7 +205,7 @@ impl Registration {
         let row = self.write(Change::Put(CLIENT, id.to_owned(), Value::Object(document)), now).await?;
         let token = self.rotate(id, &presented).await?;
         tracing::info!(event = "client_registration_updated", client = %id, by);
-        Ok(self.answer(&row, secret.as_ref(), &token, base))
+        Ok(Self::answer(&row, secret.as_ref(), &token, base))
     }
 
     /// Ends a registration and all that was issued to the client (RFC 7592 §2.3).
@@ -294,7 +294,7 @@ impl Registration {
     }
 
     /// RFC 7591 §3.2.1, RFC 7592 §3.
-    fn answer(&self, row: &Row, secret: Option<&Secret>, token: &Bearer, base: &str) -> Map<String, Value> {
+    fn answer(row: &Row, secret: Option<&Secret>, token: &Bearer, base: &str) -> Map<String, Value> {
         let mut answer = Map::from_iter([("client_id".to_owned(), json!(row.id))]);
         answer.insert("client_id_issued_at".into(), json!(row.created_at.0));
         if let Some(secret) = secret {

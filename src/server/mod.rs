@@ -8,6 +8,7 @@ mod demo;
 mod listen;
 mod messenger;
 mod sweeper;
+mod watching;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -33,7 +34,7 @@ use crate::outbound::Outbound;
 use crate::randomness::Randomness;
 use crate::registration::{self, Registration};
 use crate::resources::apply::{ApplyError, Options};
-use crate::resources::{Documents, Effect, Keeper, bundle};
+use crate::resources::{DocumentKind, Documents, Effect, Keeper, bundle};
 use crate::store::{Location, Store, is_passing};
 use crate::web;
 
@@ -119,6 +120,7 @@ pub struct Instance {
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
     telling: JoinHandle<()>,
+    watching: Option<JoinHandle<()>>,
 }
 
 /// The database of the settings.
@@ -168,7 +170,8 @@ impl Instance {
         let documents = documents(&settings, store.clone(), &master, hashing.clone(), randomness.clone());
         let keys = Keys::new(store.clone(), &master, randomness.clone());
         patiently!(keys.ensure(&QUICK_ALGORITHMS, clock.now()).await);
-        let demo = patiently!(fill(&settings, &documents, &store, &issuer, clock.now()).await);
+        let look = bundle::look(&settings.bundles);
+        let (demo, made) = patiently!(fill(&settings, &documents, &store, &issuer, clock.now()).await);
         let own =
             bootstrap(&settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
         let rules = rules(&settings, &issuer);
@@ -186,18 +189,23 @@ impl Instance {
             &master,
         );
 
-        container::hints(&settings, &issuer, address, Path::new("/"))
-            .into_iter()
-            .for_each(|hint| app.advice.tell(hint));
+        for hint in container::hints(&settings, &issuer, address, Path::new("/")) {
+            app.advice.tell(hint);
+        }
 
         let (stop, stopped) = watch::channel(false);
+        let paths = Some(settings.bundles).filter(|paths| settings.watch && !paths.is_empty());
+        let watching = paths.map(|paths| {
+            let watching = watching::Watching { app: app.clone(), paths, applied: look, made };
+            tokio::spawn(watching.run(stopped.clone()))
+        });
         let serving =
             tokio::spawn(listen::serve(listener, tls, web::Site::new(app), stopped.clone(), settings.shutdown_grace));
         let sweeping = tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped.clone()));
         let telling = tokio::spawn(messenger::run(provider, store.clone(), clock.clone(), stopped));
         let internal_url = settings.internal_url.map(|url| url.as_str().to_owned());
         let issuer = issuer.as_str().to_owned();
-        Ok(Self { address, issuer, internal_url, clock, store, demo, stop, serving, sweeping, telling })
+        Ok(Self { address, issuer, internal_url, clock, store, demo, stop, serving, sweeping, telling, watching })
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
@@ -211,6 +219,9 @@ impl Instance {
         let _ = self.serving.await;
         let _ = self.sweeping.await;
         let _ = self.telling.await;
+        if let Some(watching) = self.watching {
+            let _ = watching.await;
+        }
         self.store.close().await;
     }
 }
@@ -237,22 +248,23 @@ async fn is_new(store: &Store) -> Result<bool, StartError> {
     Ok(keyless && !store.begin().await?.has_documents().await?)
 }
 
-/// The demo resources of `dev`, and the bundles of the settings.
+/// The demo resources of `dev`, and the bundles of the settings; answers what those hold.
 async fn fill(
     settings: &Settings,
     documents: &Documents,
     store: &Store,
     issuer: &Issuer,
     now: Timestamp,
-) -> Result<Option<Demo>, StartError> {
+) -> Result<(Option<Demo>, Vec<(DocumentKind, String)>), StartError> {
     let demo = match settings.mode {
         Mode::Dev => Some(demo::prepare(settings, documents, store, issuer, now).await?),
         Mode::Serve => None,
     };
-    if !settings.bundles.is_empty() {
-        apply_bundles(documents, &settings.bundles, now).await?;
-    }
-    Ok(demo)
+    let made = match settings.bundles.is_empty() {
+        true => Vec::new(),
+        false => apply_bundles(documents, &settings.bundles, now).await?,
+    };
+    Ok((demo, made))
 }
 
 /// Applies the bundles of the settings: everything that is wrong with them stops the start, and nothing is half applied.
@@ -260,7 +272,7 @@ async fn apply_bundles(
     documents: &Documents,
     bundles: &[std::path::PathBuf],
     now: Timestamp,
-) -> Result<(), StartError> {
+) -> Result<Vec<(DocumentKind, String)>, StartError> {
     let items = bundle::read(bundles, &|name| std::env::var(name).ok())
         .map_err(|problems| StartError::Bundle(problems.join("\n")))?;
     let differences = documents.apply(&items, Options::default(), now).await.map_err(|error| match error {
@@ -274,7 +286,7 @@ async fn apply_bundles(
     }
     let changed = differences.iter().filter(|difference| difference.effect != Effect::Unchanged).count();
     tracing::info!(resources = differences.len(), changed, "bundles are applied");
-    Ok(())
+    Ok(items.into_iter().map(|item| (item.kind, item.id)).collect())
 }
 
 /// The way to other servers, under the rules of the settings.

@@ -47,6 +47,7 @@ pub(crate) fn home(app: &App, dev: &Dev) -> Response {
         issuer: issuer.to_owned(),
         internal_url: app.reach.internal.as_ref().map(|internal| internal.url.clone()),
         advice: app.advice.told(),
+        bundle_problems: app.advice.bundles(),
         version: env!("CARGO_PKG_VERSION").into(),
         database: dev.database.clone(),
         clients: dev.clients.iter().cloned().map(client).collect(),

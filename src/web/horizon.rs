@@ -27,14 +27,17 @@ const MOST: usize = 16;
 /// No host that is worth an explanation is longer.
 const LONGEST: usize = 100;
 
-/// What is probably wrong, each said once.
+/// What is probably wrong, each said once; and what surely is, with bundles.
 #[derive(Debug, Default)]
-pub struct Advice(Mutex<Vec<String>>);
+pub struct Advice {
+    told: Mutex<Vec<String>>,
+    bundles: Mutex<Vec<String>>,
+}
 
 impl Advice {
     /// Tells what is probably wrong, unless that was said before.
     pub fn tell(&self, text: String) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < MOST && !told.contains(&text) {
             tracing::warn!("{text}");
             told.push(text);
@@ -43,7 +46,17 @@ impl Advice {
 
     /// Everything so far.
     pub(crate) fn told(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes why the bundles on disk are not what is in force; nothing where they are.
+    pub fn refuse_bundles(&self, problems: Vec<String>) {
+        *self.bundles.lock().unwrap_or_else(PoisonError::into_inner) = problems;
+    }
+
+    /// The same, to be shown.
+    pub(crate) fn bundles(&self) -> Vec<String> {
+        self.bundles.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -98,27 +111,31 @@ impl App {
 }
 
 /// The answer to who asks for a host that is not ours. Otherwise DNS rebinding reaches a local server, and links could be made with
-/// a stranger's name.
+/// a stranger's name, which for the same reason stands in the log alone.
 pub(crate) fn misdirected(app: &App, headers: &HeaderMap) -> Response {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     let host = host(headers).filter(|host| (1..=LONGEST).contains(&host.len()) && host.bytes().all(plain));
-    let Some(host) = host else {
-        let text = "This server does not answer to that host name; see --allowed-host.\n";
-        return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
+    let contained = host.is_some_and(|host| is_known_to_containers_alone(without_port(host)));
+    if let Some(host) = host {
+        let name = without_port(host);
+        let url = format!("{}://{host}{}", app.reach.scheme, app.reach.base_path);
+        let remedy = match (contained, &app.reach.internal) {
+            (true, None) => format!("It is probably this server's name among containers: set --internal-url {url}"),
+            (true, Some(_)) => {
+                format!("If containers use it too, set --internal-url {url} instead, or --allowed-host {name}")
+            }
+            (false, _) => format!("If it is a name of this server, set --allowed-host {name}"),
+        };
+        let issuer = app.provider.issuer();
+        app.advice.tell(format!(
+            "a request for the host `{host}` was answered 421, since it is no name of {issuer}. {remedy}."
+        ));
+    }
+    let flag = match contained {
+        true => "--internal-url (the URL that containers reach it at)",
+        false => "--allowed-host",
     };
-    let (name, url) = (without_port(host), format!("{}://{host}{}", app.reach.scheme, app.reach.base_path));
-    let remedy = match (is_known_to_containers_alone(name), &app.reach.internal) {
-        (true, None) => format!("It is probably this server's name among containers: set --internal-url {url}"),
-        (true, Some(_)) => {
-            format!("If containers use it, set --internal-url {url}, or --allowed-host {name} for one name more")
-        }
-        (false, _) => format!("If it is a name of this server, set --allowed-host {name}"),
-    };
-    app.advice.tell(format!(
-        "a request for the host `{host}` was answered 421, since it is no name of {}. {remedy}.",
-        app.provider.issuer()
-    ));
-    let text = format!("This server does not answer to the host name {host}. {remedy}.\n");
+    let text = format!("This server does not answer to that host name; see {flag}, and its log.\n");
     (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }
 

@@ -126,24 +126,31 @@ async fn an_assertion_names_the_server_by_either_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_that_is_not_ours_is_answered_with_the_flag_to_set() {
+async fn a_name_that_is_not_ours_is_answered_with_the_flag_to_set_and_explained_in_the_log() {
     for database in BOTH {
-        let server = Server::start(database).await;
-        for (host, flag) in [
-            ("countersign:8080", Some("--internal-url http://countersign:8080")),
-            ("host.docker.internal:8080", Some("--internal-url http://host.docker.internal:8080")),
+        let folder = Folder::new(database).await;
+        let (process, service) = folder.serve(&[]);
+        for (host, flag, logged) in [
+            ("countersign:8080", "--internal-url", Some("--internal-url http://countersign:8080.")),
+            ("host.docker.internal:80", "--internal-url", Some("--internal-url http://host.docker.internal:80.")),
             (
-                "countersign.default.svc.cluster.local",
-                Some("--internal-url http://countersign.default.svc.cluster.local"),
+                "auth.default.svc.cluster.local",
+                "--internal-url",
+                Some("--internal-url http://auth.default.svc.cluster.local."),
             ),
-            ("login.example.com", Some("--allowed-host login.example.com")),
-            ("a/<b>", None),
+            ("login.example.com", "--allowed-host", Some("--allowed-host login.example.com.")),
+            ("a/<b>", "--allowed-host", None),
         ] {
-            let answer = server.http.get(server.url("/")).header("host", host).send().await.unwrap();
-            assert_eq!(answer.status(), 421, "{host}");
-            let said = answer.text().await.unwrap();
-            assert!(said.contains(flag.unwrap_or("see --allowed-host")) && !said.contains('<'), "{host}: {said}");
-            assert!(!said.contains("localhost"), "the issuer is not told to strangers: {said}");
+            for _ in 0..2 {
+                let answer = service.http.get(service.url("/")).header("host", host).send().await.unwrap();
+                assert_eq!(answer.status(), 421, "{host}");
+                let said = answer.text().await.unwrap();
+                assert!(said.contains(flag) && !said.contains(host) && !said.contains("localhost"), "{host}: {said}");
+            }
+            if let Some(logged) = logged {
+                process.logs(logged);
+                assert_eq!(process.output()[1].matches(logged).count(), 1, "each is said once");
+            }
         }
     }
 }

@@ -60,4 +60,5 @@ mod support;
 mod throttle;
 mod token_endpoint;
 mod userinfo;
+mod watch;
 mod withdrawal;
