@@ -18,6 +18,7 @@ use countersign::oauth::Params;
 use countersign::oauth::client_authentication::Basic;
 use countersign::oauth::keys::{ALGORITHMS, Keys};
 use countersign::oauth::registry::Registry;
+use countersign::randomness::Randomness;
 use countersign::store::rotation::Rotation;
 use countersign::store::sessions::Session;
 use countersign::store::{Location, Store};
@@ -36,7 +37,7 @@ fn secrets(criterion: &mut Criterion) {
     group.bench_function("chosen, seen before: keyed hash", |b| b.iter(|| key.tag(black_box(&parts))));
     group.sample_size(10);
     let mut memory = password::Memory::default();
-    let slow = password::hash(&secret, &mut memory);
+    let slow = password::hash(&secret, [0; 16], &mut memory);
     group.bench_function("chosen, new: argon2id", |b| {
         b.iter(|| password::verify(black_box(&secret), &slow, &mut memory));
     });
@@ -72,8 +73,11 @@ fn signatures(criterion: &mut Criterion) {
         let store = Store::open(&Location::SqliteMemory).await.unwrap();
         store.migrate().await.unwrap();
         let master = MasterKey::generate();
-        Keys::new(store.clone(), &master).ensure(&ALGORITHMS, Clock::default().now()).await.unwrap();
-        Registry::new(store, &master, Vec::new(), None).await.unwrap().key_ring().await.unwrap()
+        Keys::new(store.clone(), &master, Randomness::default())
+            .ensure(&ALGORITHMS, Clock::default().now())
+            .await
+            .unwrap();
+        Registry::new(store, &master, Vec::new(), None, Randomness::default()).await.unwrap().key_ring().await.unwrap()
     });
     let Value::Object(claims) = json!({
         "iss": "https://id.example.com", "sub": "alice", "aud": "web-app", "exp": 1_800_003_600, "iat": 1_800_000_000,

@@ -34,6 +34,13 @@ impl Default for Clock {
 }
 
 impl Clock {
+    /// One that stands still, and moves only when it is moved.
+    pub fn frozen_at(now: Timestamp) -> Self {
+        let clock = Self::default();
+        clock.0.frozen.store(now.0, Ordering::Release);
+        clock
+    }
+
     /// The present second.
     pub fn now(&self) -> Timestamp {
         match self.0.frozen.load(Ordering::Acquire) {

@@ -11,7 +11,7 @@
 //!            │        └─▶ outbound ─▶ other people's servers
 //!            └──────────────┬───────────────────────────┘
 //!                           ▼
-//!                     domain, clock
+//!                domain, clock, randomness
 //! ```
 //!
 //! Dependencies point one way, which `tests/house` keeps so.
@@ -20,6 +20,7 @@
 //! |---|---|
 //! | [`domain`] | the nouns: clients, users, scopes, redirect URIs, bearer values, secrets. No I/O, no clock, no HTTP |
 //! | [`clock`] | the one place that knows the present |
+//! | [`randomness`] | the one place that chance comes from |
 //! | [`store`] | the only SQL, one text for both databases; verbs such as [`store::Store::redeem_code`] |
 //! | [`identity`] | who the person is: sign-in, its throttle, logins of browsers, the queue for slow hashes |
 //! | [`oauth`] | the rules of OAuth 2.0 and OpenID Connect: a verb of [`oauth::Provider`] per endpoint, each grant a file |
@@ -51,6 +52,7 @@ pub mod domain;
 pub mod identity;
 pub mod oauth;
 pub mod outbound;
+pub mod randomness;
 pub mod realm;
 pub mod registration;
 pub mod resources;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use countersign::randomness::Randomness;
 use countersign::domain::client::Client;
 use countersign::domain::secret::MasterKey;
 use countersign::domain::time::Timestamp;
@@ -32,6 +33,7 @@ impl Server {
             access_token_expiration: 3_600,
             max_refresh_token_expiration: None,
             refresh_grace: 10,
+            internal_url: None,
             password_grant: true,
             implicit_grant: true,
             registration: false,
@@ -41,9 +43,9 @@ impl Server {
             let store = Store::open(&Location::SqliteMemory).await.expect("a database");
             store.migrate().await.expect("its tables");
             let master = MasterKey::generate();
-            Keys::new(store.clone(), &master).ensure(&ALGORITHMS, Timestamp(0)).await.expect("keys");
+            Keys::new(store.clone(), &master, Randomness::default()).ensure(&ALGORITHMS, Timestamp(0)).await.expect("keys");
             let outbound = Outbound::new(Vec::new(), false, None).expect("a way to nowhere");
-            Provider::new(rules, store, &master, clients, Hashing::default(), outbound).await.expect("a provider")
+            Provider::new(rules, store, &master, clients, Hashing::default(), outbound, Randomness::default()).await.expect("a provider")
         });
         Self { provider, runtime }
     }

@@ -11,6 +11,7 @@ use crate::config::{DatabaseUrl, Purpose, Settings, Tls, table};
 use crate::domain::secret::MasterKey;
 use crate::identity::hashing::Hashing;
 use crate::oauth::registry::Registry;
+use crate::randomness::Randomness;
 use crate::realm;
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::{Documents, bundle::Item};
@@ -118,7 +119,7 @@ impl Findings {
         }
         answer("database: fine");
         if let Some(master) = master {
-            let keys = Registry::new(store.clone(), master, Vec::new(), None).await;
+            let keys = Registry::new(store.clone(), master, Vec::new(), None, Randomness::default()).await;
             self.say("signing keys", keys.map(drop).map_err(|error| vec![error.to_string()]));
         }
         Some(store)
@@ -139,8 +140,13 @@ impl Findings {
             empty.migrate().await?;
             empty
         };
-        let documents: Documents =
-            realm::documents(settings, store, &master.unwrap_or_else(MasterKey::generate), Hashing::default());
+        let documents: Documents = realm::documents(
+            settings,
+            store,
+            &master.unwrap_or_else(MasterKey::generate),
+            Hashing::default(),
+            Randomness::default(),
+        );
         let options = Options { dry_run: true, ..Options::default() };
         let result = match documents.apply(items, options, Clock::default().now()).await {
             Ok(_) => Ok(()),

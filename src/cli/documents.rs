@@ -6,6 +6,7 @@ use super::{Failure, database};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::identity::hashing::Hashing;
+use crate::randomness::Randomness;
 use crate::realm;
 use crate::resources::patch::Method;
 use crate::resources::render::{self, Mount};
@@ -24,7 +25,7 @@ impl Documents {
     ) -> Result<T, Failure> {
         let master = settings.obtain_master_key()?;
         database::with(settings, async |store| {
-            let inner = realm::documents(settings, store.clone(), &master, Hashing::default());
+            let inner = realm::documents(settings, store.clone(), &master, Hashing::default(), Randomness::default());
             work(&Self { inner, clock: Clock::default() }).await
         })
         .await

@@ -9,6 +9,7 @@ use crate::config::{Purpose, Settings};
 use crate::domain::time::Timestamp;
 use crate::oauth::keys::ALGORITHMS;
 use crate::oauth::registry::Registry;
+use crate::randomness::Randomness;
 use crate::store::Store;
 use crate::store::keys::SigningKey;
 
@@ -61,5 +62,5 @@ async fn retire(kid: &str, settings: &Settings, store: &Store) -> Result<(), Fai
 }
 
 async fn registry(settings: &Settings, store: &Store) -> Result<Registry, Failure> {
-    Ok(Registry::new(store.clone(), &settings.obtain_master_key()?, Vec::new(), None).await?)
+    Ok(Registry::new(store.clone(), &settings.obtain_master_key()?, Vec::new(), None, Randomness::default()).await?)
 }

@@ -8,7 +8,6 @@ use super::output::{answer, answer_text};
 use crate::clock::{Clock, monotonic_millis};
 use crate::config::{Mode, Overrides, Purpose, Settings};
 use crate::server::Instance;
-use crate::web::dev::Dev;
 
 pub(super) async fn dev(flags: &Overrides) -> Result<(), Failure> {
     run(super::settings(Purpose::Dev, flags)?).await
@@ -20,15 +19,22 @@ pub(super) async fn serve(flags: &Overrides) -> Result<(), Failure> {
 
 async fn run(settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+    let clock = settings.clock.filter(|_| settings.mode == Mode::Dev).map_or_else(Clock::default, Clock::frozen_at);
     let (mode, any_port) = (settings.mode, settings.listen.port() == 0);
     let instance = tokio::select! {
-        started = Instance::start(settings, Clock::default()) => started.map_err(Failure::new)?,
+        started = Instance::start(settings, clock) => started.map_err(Failure::new)?,
         () = signals.next() => return Err(Failure::new("stopped before it was ready")),
     };
     tracing::info!(address = %instance.address, issuer = instance.issuer, "listening");
+    if let Some(internal) = &instance.internal_url {
+        tracing::info!(
+            "people and browsers use {}, which tokens name as their issuer; containers use {internal}",
+            instance.issuer
+        );
+    }
     match mode {
         Mode::Dev => {
-            answer_text(&welcome(&instance.issuer, instance.demo.as_ref().map(|demo| &demo.page)));
+            answer_text(&welcome(&instance));
             answer(format!("ready in {} ms", monotonic_millis()));
         }
         Mode::Serve if any_port => answer(instance.address),
@@ -53,14 +59,18 @@ async fn insisted() {
 }
 
 /// What a developer wants to know first.
-fn welcome(issuer: &str, demo: Option<&Dev>) -> String {
+fn welcome(instance: &Instance) -> String {
+    let issuer = &instance.issuer;
     let mut text = format!("Countersign {} for development\n\n", env!("CARGO_PKG_VERSION"));
     let mut line = |what: &str, value: &str| {
         let _ = writeln!(text, "  {what:<14}{value}");
     };
     line("Issuer", issuer);
+    if let Some(internal) = &instance.internal_url {
+        line("In containers", &format!("{internal} (discovery, tokens, keys; tokens name the issuer above)"));
+    }
     line("Start page", &format!("{issuer}/"));
-    let Some(demo) = demo else { return text };
+    let Some(demo) = instance.demo.as_ref().map(|demo| &demo.page) else { return text };
     if demo.clients.is_empty() {
         line("Demo", "none: the database holds other resources");
     }

@@ -3,7 +3,7 @@
 use super::parse::{Wrong, wrong};
 use super::table;
 use super::typed::Places;
-use super::{DatabaseUrl, Mode, Place, Problem, Purpose, Settings, Warning};
+use super::{DatabaseUrl, Issuer, Mode, Place, Problem, Purpose, Settings, Warning};
 
 /// An access token that lives longer than this is worth a warning (RFC 9700 §2.2 asks for short lives).
 const LONG_ACCESS_TOKEN: u32 = 3600;
@@ -27,8 +27,10 @@ pub(super) fn check(
         must(place, tls_is_whole(places));
     }
     if settings.tls.is_some() {
-        must(&places.issuer, issuer_fits_tls(settings));
+        must(&places.issuer, fits_tls(settings.issuer.as_ref()));
+        must(&places.internal_url, fits_tls(settings.internal_url.as_ref()));
     }
+    must(&places.internal_url, internal_url_has_the_path(settings));
     if serves {
         if matches!(places.issuer, Place::Default(_)) {
             must(&places.issuer, issuer_is_known(settings));
@@ -42,6 +44,11 @@ pub(super) fn check(
         must(&places.master_key, master_key_is_known(settings));
     }
     if purpose == Purpose::Serve {
+        must(
+            &places.seed,
+            is_for_dev(settings.seed.is_some(), "keys and tokens that follow from a seed are no secret"),
+        );
+        must(&places.clock, is_for_dev(settings.clock.is_some(), "tokens would not expire while the clock stands"));
         warn(settings, places, warnings);
     }
 }
@@ -98,6 +105,10 @@ fn control_is_out_of_reach(settings: &Settings) -> Result<(), Wrong> {
     }
 }
 
+fn is_for_dev(given: bool, why: &str) -> Result<(), Wrong> {
+    if given { wrong(format!("is for `countersign dev` alone: {why}"), "leave it out") } else { Ok(()) }
+}
+
 fn tls_is_whole(places: &Places) -> Result<(), Wrong> {
     match (&places.tls_cert, &places.tls_key) {
         (Some(_), None) => wrong("has no key", "add --tls-key"),
@@ -106,12 +117,24 @@ fn tls_is_whole(places: &Places) -> Result<(), Wrong> {
     }
 }
 
-fn issuer_fits_tls(settings: &Settings) -> Result<(), Wrong> {
-    match &settings.issuer {
-        Some(issuer) if !issuer.is_https() => wrong(
-            format!("`{issuer}` is http, but the server speaks HTTPS (--tls-cert)"),
-            format!("write {}", issuer.as_str().replacen("http:", "https:", 1)),
+fn fits_tls(url: Option<&Issuer>) -> Result<(), Wrong> {
+    match url {
+        Some(url) if !url.is_https() => wrong(
+            format!("`{url}` is http, but the server speaks HTTPS (--tls-cert)"),
+            format!("write {}", url.as_str().replacen("http:", "https:", 1)),
         ),
+        _ => Ok(()),
+    }
+}
+
+/// The paths of the server are those of its issuer, whatever name it is reached by.
+fn internal_url_has_the_path(settings: &Settings) -> Result<(), Wrong> {
+    let path = settings.issuer.as_ref().map_or("", Issuer::path);
+    match &settings.internal_url {
+        Some(url) if url.path() != path => {
+            let origin = url.as_str().strip_suffix(url.path()).unwrap_or(url.as_str());
+            wrong(format!("`{url}` has another path than the issuer"), format!("write {origin}{path}"))
+        }
         _ => Ok(()),
     }
 }
@@ -128,11 +151,17 @@ fn master_key_is_known(settings: &Settings) -> Result<(), Wrong> {
 
 fn warn(settings: &Settings, places: &Places, warnings: &mut Vec<Warning>) {
     let mut say = |place: Place, text: &str| warnings.push(Warning { place, text: text.to_owned() });
-    let https = settings.issuer.as_ref().is_some_and(super::Issuer::is_https);
+    let https = settings.issuer.as_ref().is_some_and(Issuer::is_https);
     if settings.issuer.as_ref().is_some_and(|issuer| !issuer.is_https() && !issuer.is_loopback()) {
         say(
             places.issuer.clone(),
             "the issuer is plain http beyond loopback: passwords and tokens travel in the clear",
+        );
+    }
+    if https && settings.internal_url.as_ref().is_some_and(|url| !url.is_https() && !url.is_loopback()) {
+        say(
+            places.internal_url.clone(),
+            "the internal URL is plain http: what containers send there, their secrets too, travels in the clear",
         );
     }
     if https && settings.tls.is_none() && settings.trusted_proxies.is_empty() {

@@ -29,9 +29,11 @@ pub use self::master_key::MasterKeyError;
 pub use self::problem::{Place, Problem, Warning};
 pub use self::setting::settings_table_markdown;
 use crate::domain::secret::{MasterKey, Secret};
+use crate::domain::time::Timestamp;
 
 /// Everything that an operator may choose, parsed and checked.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Settings {
     /// Developer's server, or one for real use.
     pub mode: Mode,
@@ -39,6 +41,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The issuer, where one was chosen; [`Settings::issuer_at`] gives the one in force.
     pub issuer: Option<Issuer>,
+    /// Where containers reach the server, if not at the issuer.
+    pub internal_url: Option<Issuer>,
     /// Whether the issuer may be plain http beyond loopback.
     pub allow_http_issuer: bool,
     /// The database.
@@ -47,6 +51,12 @@ pub struct Settings {
     pub master_key: Option<MasterKey>,
     /// Files and folders of resources that are applied at every start.
     pub bundles: Vec<PathBuf>,
+    /// Whether they are applied when they change.
+    pub watch: bool,
+    /// What keys, ids, codes and tokens of `dev` follow from.
+    pub seed: Option<u64>,
+    /// Where the clock of `dev` stands still.
+    pub clock: Option<Timestamp>,
     /// The bootstrap admin client.
     pub admin_client_id: String,
     /// Its secret; without one there is no bootstrap admin client.
@@ -229,6 +239,12 @@ impl Issuer {
     /// The host name, without port; IPv6 addresses in brackets.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The port: the one that is written, else the scheme's own.
+    pub fn port(&self) -> u16 {
+        let port = self.authority().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.unwrap_or(if self.is_https { 443 } else { 80 })
     }
 
     /// The path, without a final slash: empty, or `/` and something.

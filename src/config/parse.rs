@@ -11,6 +11,7 @@ use super::problem::nearest;
 use super::{DatabaseUrl, Issuer, LogFormat, Registration};
 use crate::domain::redirect_uri::is_loopback;
 use crate::domain::secret::{MasterKey, Secret};
+use crate::domain::time::Timestamp;
 
 /// What is wrong with a text, and what to write instead.
 #[derive(Debug)]
@@ -180,6 +181,17 @@ pub(super) fn network(text: &str) -> Parsed<IpNet> {
     text.parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
         .or_else(|_| wrong(format!("`{text}` is not a network"), "write an address or a network, such as 10.0.0.0/8"))
+}
+
+pub(super) fn seed(text: &str) -> Parsed<u64> {
+    text.parse().or_else(|_| wrong(format!("`{text}` is not a whole number below 2^64"), "write one, such as 1"))
+}
+
+pub(super) fn time(text: &str) -> Parsed<Timestamp> {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) if time.as_second() >= 0 => Ok(Timestamp(time.as_second())),
+        _ => wrong(format!("`{text}` is not a time after 1970"), "write one in UTC, such as 2030-01-01T00:00:00Z"),
+    }
 }
 
 /// Whole seconds, possibly none.

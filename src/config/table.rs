@@ -39,6 +39,16 @@ pub const ISSUER: Setting = Setting {
          --allow-http-issuer.",
     )
 };
+/// Where containers reach the server.
+pub const INTERNAL_URL: Setting = Setting {
+    used_by: UsedBy::Address,
+    ..Setting::new(
+        "internal-url",
+        "COUNTERSIGN_INTERNAL_URL",
+        "URL",
+        "Where containers reach the server, if not at the issuer: who asks for discovery there is sent there for tokens and keys.",
+    )
+};
 /// Permits a plain-http issuer beyond loopback.
 pub const ALLOW_HTTP_ISSUER: Setting = Setting {
     kind: Kind::Switch,
@@ -62,6 +72,37 @@ pub const DATABASE_URL: Setting = Setting {
         "COUNTERSIGN_DATABASE_URL",
         "URL",
         "`sqlite::memory:`, `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`.",
+    )
+};
+/// Whether they are applied when they change.
+pub const WATCH: Setting = Setting {
+    kind: Kind::Switch,
+    default: Default::Value("false"),
+    dev_default: Some("true"),
+    ..Setting::new(
+        "watch",
+        "COUNTERSIGN_WATCH",
+        "BOOL",
+        "Bundles that change on disk are applied at once, and what their version before made and they lack is removed.",
+    )
+};
+/// What everything follows from.
+pub const SEED: Setting = Setting {
+    ..Setting::new(
+        "seed",
+        "COUNTERSIGN_SEED",
+        "NUMBER",
+        "`dev` alone: the same keys, ids, codes and tokens in each run, on an empty database. They are no secret then.",
+    )
+};
+/// Where the clock stands.
+pub const CLOCK: Setting = Setting {
+    default: Default::Computed("the present"),
+    ..Setting::new(
+        "clock",
+        "COUNTERSIGN_CLOCK",
+        "TIME",
+        "`dev` alone: the clock stands still at this time, such as `2030-01-01T00:00:00Z`.",
     )
 };
 /// What is applied at every start.
@@ -314,10 +355,14 @@ pub const SHUTDOWN_GRACE: Setting = Setting {
 pub const SETTINGS: &[&Setting] = &[
     &LISTEN,
     &ISSUER,
+    &INTERNAL_URL,
     &ALLOW_HTTP_ISSUER,
     &DATABASE_URL,
     &MASTER_KEY,
     &BUNDLE,
+    &WATCH,
+    &SEED,
+    &CLOCK,
     &ADMIN_CLIENT_ID,
     &ADMIN_CLIENT_SECRET,
     &ALLOW_HTTP_REDIRECTS,

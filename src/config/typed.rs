@@ -48,10 +48,13 @@ impl Purpose {
 /// Where the settings stood that are checked against one another.
 pub(super) struct Places {
     pub(super) issuer: Place,
+    pub(super) internal_url: Place,
     pub(super) allow_http_redirects: Place,
     pub(super) allow_grants: Place,
     pub(super) database_url: Place,
     pub(super) master_key: Place,
+    pub(super) seed: Place,
+    pub(super) clock: Place,
     pub(super) tls_cert: Option<Place>,
     pub(super) tls_key: Option<Place>,
     pub(super) access_token_expiration: Place,
@@ -68,8 +71,11 @@ impl Reading<'_> {
     fn all(&mut self, mode: Mode) -> (Settings, Places) {
         let (listen, _) = self.one(&table::LISTEN, parse::listen);
         let (issuer, issuer_at) = self.one(&table::ISSUER, parse::issuer);
+        let (internal_url, internal_url_at) = self.one(&table::INTERNAL_URL, parse::issuer);
         let (database_url, database_url_at) = self.one(&table::DATABASE_URL, parse::database_url);
         let (master_key, master_key_at) = self.one(&table::MASTER_KEY, parse::master_key);
+        let (seed, seed_at) = self.one(&table::SEED, parse::seed);
+        let (clock, clock_at) = self.one(&table::CLOCK, parse::time);
         let (tls_cert, tls_cert_at) = self.one(&table::TLS_CERT, parse::path);
         let (tls_key, tls_key_at) = self.one(&table::TLS_KEY, parse::path);
         let (grants, allow_grants_at) = self.many(&table::ALLOW_GRANT, parse::grant);
@@ -78,10 +84,13 @@ impl Reading<'_> {
         let (access, access_at) = self.one(&table::ACCESS_TOKEN_EXPIRATION, parse::positive_seconds);
         let places = Places {
             issuer: issuer_at,
+            internal_url: internal_url_at,
             allow_http_redirects: allow_http_redirects_at,
             allow_grants: allow_grants_at,
             database_url: database_url_at,
             master_key: master_key_at,
+            seed: seed_at,
+            clock: clock_at,
             tls_cert: tls_cert.is_some().then_some(tls_cert_at),
             tls_key: tls_key.is_some().then_some(tls_key_at),
             access_token_expiration: access_at,
@@ -93,10 +102,14 @@ impl Reading<'_> {
             mode,
             listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
             issuer,
+            internal_url,
             allow_http_issuer: self.one(&table::ALLOW_HTTP_ISSUER, parse::switch).0.unwrap_or_default(),
             database_url: database_url.unwrap_or(DatabaseUrl::SqliteMemory),
             master_key,
             bundles: self.many(&table::BUNDLE, parse::path).0,
+            watch: self.one(&table::WATCH, parse::switch).0.unwrap_or_default(),
+            seed,
+            clock,
             admin_client_id: self.one(&table::ADMIN_CLIENT_ID, parse::text).0.unwrap_or_default(),
             admin_client_secret: self.one(&table::ADMIN_CLIENT_SECRET, parse::secret).0,
             allow_http_redirects: http_redirects.unwrap_or(!issuer_is_https),

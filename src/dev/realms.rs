@@ -90,9 +90,9 @@ impl Realms {
     async fn own(&self, common: &Common) -> Result<&Snapshot, Error> {
         let make = async || {
             let store = Store::in_memory(self.empty().await?).await?;
-            let settings = common.settings();
-            let (documents, issuer) = (common.documents(store.clone()), settings.issuer_at(settings.listen.port()));
-            realm::fill(settings, &documents, &issuer, Contents::Own, Clock::default().now()).await?;
+            let clock = Clock::default();
+            let documents = common.documents(store.clone(), common.randomness(&clock));
+            realm::begin(common.settings(), &documents, clock.now()).await?;
             let image = store.snapshot().await?;
             store.close().await;
             Ok(image)

@@ -30,7 +30,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn prefix(self) -> &'static str {
+    /// How its values begin.
+    pub const fn prefix(self) -> &'static str {
         match self {
             Self::AccessToken => "cs_at_",
             Self::RefreshToken => "cs_rt_",
@@ -53,7 +54,12 @@ pub struct Bearer {
 impl Bearer {
     /// A new random value for the row `id`.
     pub fn generate(kind: Kind, id: Uuid) -> Self {
-        Self { kind, id, secret: random() }
+        Self::new(kind, id, random())
+    }
+
+    /// The value of these bits for the row `id`.
+    pub const fn new(kind: Kind, id: Uuid, secret: [u8; 32]) -> Self {
+        Self { kind, id, secret }
     }
 
     /// The value that follows from this one for the row `id`: the same each time, for a retried refresh, and known only to

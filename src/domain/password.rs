@@ -11,7 +11,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::STANDARD_NO_PAD};
 
-use super::secret::{Digest, Secret, random};
+use super::secret::{Digest, Secret};
 
 /// KiB of memory, passes and lanes of a new hash: OWASP Password Storage Cheat Sheet, argon2id.
 const MEMORY_KIB: u32 = 19_456;
@@ -60,8 +60,7 @@ impl fmt::Debug for Memory {
 }
 
 /// An argon2id hash in PHC form. Takes about 17 ms and 19 MiB.
-pub fn hash(plain: &Secret, memory: &mut Memory) -> String {
-    let salt = random::<16>();
+pub fn hash(plain: &Secret, salt: [u8; 16], memory: &mut Memory) -> String {
     match Params::new(MEMORY_KIB, PASSES, LANES, None).map(|params| argon2id(plain, &salt, 32, params, memory)) {
         Ok(Some(sum)) => format!(
             "$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${}${}",
@@ -135,7 +134,7 @@ fn matches_argon2id(plain: &Secret, hash: &PasswordHash, params: Params, memory:
 
 /// Takes as long as verifying a hash, for a name that nobody has, so that time does not tell (baseline: no enumeration).
 pub fn verify_nothing(plain: &Secret, memory: &mut Memory) {
-    let _ = hash(plain, memory);
+    let _ = hash(plain, [0; 16], memory);
 }
 
 /// A whole argon2id hash within the bounds, with its parameters as they are verified with: of a name said twice, the last counts.
@@ -207,7 +206,7 @@ mod tests {
     }
 
     fn hash(plain: &Secret) -> String {
-        super::hash(plain, &mut Memory::default())
+        super::hash(plain, [7; 16], &mut Memory::default())
     }
 
     #[test]

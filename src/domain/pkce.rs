@@ -33,9 +33,9 @@ impl CodeVerifier {
         ((43..=128).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
     }
 
-    /// A new verifier of 256 random bits.
-    pub fn generate() -> Self {
-        Self(URL_SAFE_NO_PAD.encode(super::secret::random::<32>()))
+    /// The verifier of these bits.
+    pub fn of_bits(bits: [u8; 32]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(bits))
     }
 
     /// The text, for the client that made it.

@@ -100,6 +100,20 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether a host is probably a name that containers have for one another, or for the machine that they run on, and that means
+/// nothing to a browser: a single label, or a name of Docker's, Podman's or Kubernetes' own.
+pub fn is_known_to_containers_alone(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    let own = [".docker.internal", ".containers.internal", ".svc", ".svc.cluster.local"];
+    host != "localhost" && !host.starts_with('[') && (!host.contains('.') || own.iter().any(|end| host.ends_with(end)))
+}
+
+/// Whether a browser that is sent to this URL probably does not find it, for such a name.
+pub fn leads_to_a_container(uri: &str) -> bool {
+    let url = Url::parse(uri).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.as_ref().and_then(Url::host_str).is_some_and(is_known_to_containers_alone)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,7 +25,12 @@ impl Secret {
 
     /// A new value of 256 random bits, in base64url.
     pub fn generate() -> Self {
-        Self(URL_SAFE_NO_PAD.encode(random::<32>()))
+        Self::of_bits(random())
+    }
+
+    /// These bits, in base64url.
+    pub fn of_bits(bits: [u8; 32]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(bits))
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use moka::sync::Cache;
 use uuid::Uuid;
 
-use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
+use crate::randomness::Randomness;
 use crate::store::Store;
 use crate::store::sessions::{Found, Session};
 
@@ -40,19 +40,20 @@ pub struct SignedIn {
 #[derive(Clone, Debug)]
 pub struct Logins {
     store: Store,
+    randomness: Randomness,
     known: Cache<Uuid, Arc<Known>>,
 }
 
 impl Logins {
     /// Those of a store.
-    pub fn new(store: Store) -> Self {
-        Self { store, known: Cache::builder().max_capacity(KNOWN).time_to_idle(KNOWN_FOR).build() }
+    pub fn new(store: Store, randomness: Randomness) -> Self {
+        Self { store, randomness, known: Cache::builder().max_capacity(KNOWN).time_to_idle(KNOWN_FOR).build() }
     }
 
     /// Starts a login for a person who has just proved who they are; the value is the cookie's.
     pub async fn start(&self, user: &User, now: Timestamp) -> Result<(Bearer, SignedIn), Internal> {
-        let id = new_row_id();
-        let cookie = Bearer::generate(Kind::LoginSession, id);
+        let id = self.randomness.row_id("logins");
+        let cookie = self.randomness.bearer(Kind::LoginSession, id);
         let session = Session {
             id,
             kind: "login".into(),

@@ -13,6 +13,7 @@ use crate::domain::secret::{MacKey, Secret};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::identity::hashing::Hashing;
+use crate::randomness::Randomness;
 use crate::store::Store;
 use crate::store::throttle::Limit;
 use crate::store::users::Account;
@@ -71,12 +72,13 @@ pub struct SignIn {
     store: Store,
     hashing: Hashing,
     keys: MacKey,
+    randomness: Randomness,
 }
 
 impl SignIn {
     /// `keys` hides accounts and addresses in the counters' table.
-    pub const fn new(store: Store, hashing: Hashing, keys: MacKey) -> Self {
-        Self { store, hashing, keys }
+    pub const fn new(store: Store, hashing: Hashing, keys: MacKey, randomness: Randomness) -> Self {
+        Self { store, hashing, keys, randomness }
     }
 
     /// Proves who the person is. The order of the checks is the promise: wait, then credentials, then the account's state.
@@ -131,7 +133,8 @@ impl SignIn {
             })
             .await?;
         if verified == Verified::Outdated || (verified == Verified::Yes && password::is_fast(&stored)) {
-            let new = self.hashing.run(move |memory| password::hash(&plain, memory)).await?;
+            let salt = self.randomness.bytes("salts");
+            let new = self.hashing.run(move |memory| password::hash(&plain, salt, memory)).await?;
             self.store.upgrade_password(&user.id, &stored, &new).await?;
         }
         Ok((verified != Verified::No).then_some(user))

@@ -6,7 +6,6 @@
 use serde_json::{Map, Value, json};
 
 use super::Provider;
-use crate::clock::new_row_id;
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
@@ -82,7 +81,7 @@ impl Provider {
         put("aud", json!(client.id));
         put("iat", json!(now.0));
         put("exp", json!(now.plus(LIFE).0));
-        put("jti", json!(new_row_id()));
+        put("jti", json!(self.randomness.row_id("logout tokens")));
         put("sid", json!(self.sid(client, notice.login_id)?));
         put("events", json!({ "http://schemas.openid.net/event/backchannel-logout": {} }));
         self.sign(client.id_token_alg(), TYP, &claims, now).await

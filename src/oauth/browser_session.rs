@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{ErrorCode, Provider, Refused};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
-use crate::domain::secret::{Digest, random};
+use crate::domain::secret::Digest;
 use crate::identity::login::{ABSOLUTE, SignedIn};
 
 impl Provider {
@@ -39,7 +39,7 @@ impl Provider {
     /// application's own scheme has no origin, and no page behind it that could ask.
     fn session_state(&self, client: &Client, redirect_uri: &str, login: Uuid) -> Option<String> {
         let origin = Url::parse(redirect_uri).ok()?.origin();
-        let salt = B64.encode(random::<12>());
+        let salt = B64.encode(self.randomness.bytes::<12>("session states"));
         let state = self.browser_state(login);
         let origin = origin.is_tuple().then(|| origin.ascii_serialization())?;
         Some(salted(&client.id, &origin, &state, &salt))

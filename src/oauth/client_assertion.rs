@@ -166,12 +166,13 @@ impl Provider {
 
     /// RFC 7523 §3, items 3 to 6. Answers when it expires.
     fn check_claims(&self, jws: &Jws<'_>, now: Timestamp) -> Result<Timestamp, Refused> {
-        let ours = |audience: &&str| match audience.strip_prefix(self.issuer()) {
+        let below = |audience: &str, base: &str| match audience.strip_prefix(base) {
             Some("") => true,
             Some(path) => AUDIENCES.into_iter().flat_map(discovery::paths).any(|ours| ours == path),
             None => false,
         };
         let told = |name: &str| Told::claim(&jws.claims, name);
+        let ours = |audience: &&str| self.bases().any(|base| below(audience, base));
         let audiences = jws::audiences(&jws.claims);
         // One that names others besides could be used at theirs, or have come from there.
         if audiences.is_empty() || !audiences.iter().all(ours) {

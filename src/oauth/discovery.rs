@@ -24,6 +24,9 @@ pub const ENDPOINTS: [(&str, &str); 8] = [
     ("jwks_uri", "/.well-known/jwks.json"),
 ];
 
+/// The endpoints that a browser is sent to; all others are for programs.
+const IN_THE_BROWSER: [&str; 3] = ["authorization_endpoint", "end_session_endpoint", "check_session_iframe"];
+
 /// Other paths of endpoints, which are the same in everything.
 pub const ALIASES: [(&str, &[&str]); 2] =
     [("token_endpoint", &["/auth/token", "/token"]), ("introspection_endpoint", &["/auth/introspect"])];
@@ -42,6 +45,12 @@ pub fn paths(endpoint: &str) -> impl Iterator<Item = &'static str> {
 impl Provider {
     /// Both discovery documents; they are the same.
     pub fn discovery(&self) -> Value {
+        self.discovery_at(self.issuer())
+    }
+
+    /// The same for those who reach this server at `base`. The issuer is one for all, since it is compared with that of tokens, and so
+    /// is what a browser is sent to; what programs call is where they can call it.
+    pub fn discovery_at(&self, base: &str) -> Value {
         let mut grants =
             vec![GrantType::AuthorizationCode.name(), "refresh_token", GrantType::ClientCredentials.name()];
         if self.rules.password_grant {
@@ -64,7 +73,8 @@ impl Provider {
         let mut metadata = Map::new();
         metadata.insert("issuer".into(), json!(self.issuer()));
         for (name, path) in ENDPOINTS {
-            metadata.insert(name.into(), json!(format!("{}{path}", self.issuer())));
+            let base = if IN_THE_BROWSER.contains(&name) { self.issuer() } else { base };
+            metadata.insert(name.into(), json!(format!("{base}{path}")));
         }
         let rest = json!({
             "response_types_supported": response_types,
@@ -106,7 +116,7 @@ impl Provider {
             "request_object_signing_alg_values_supported": SIGNING_ALGORITHMS,
         });
         if self.rules.registration {
-            metadata.insert("registration_endpoint".into(), json!(format!("{}/oauth2/register", self.issuer())));
+            metadata.insert("registration_endpoint".into(), json!(format!("{base}/oauth2/register")));
         }
         let documents = self.rules.metadata_documents != Hosts::Only(Vec::new());
         metadata.insert("client_id_metadata_document_supported".into(), json!(documents));

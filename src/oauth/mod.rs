@@ -17,6 +17,7 @@ use crate::identity::hashing::Hashing;
 use crate::identity::login::Logins;
 use crate::identity::sign_in::SignIn;
 use crate::outbound::Outbound;
+use crate::randomness::Randomness;
 use crate::store::Store;
 
 pub mod access_token;
@@ -62,6 +63,8 @@ use registry::Registry;
 pub struct Rules {
     /// The issuer identifier, without a trailing slash: the base of every URL.
     pub issuer: String,
+    /// The base of the same URLs for containers, where it is another.
+    pub internal_url: Option<String>,
     /// Life of access tokens whose client does not say, in seconds.
     pub access_token_expiration: i64,
     /// The longest life of a refresh token in seconds, counted from its first issue.
@@ -96,6 +99,7 @@ pub struct Provider {
     pub(crate) store: Store,
     pub(crate) registry: Registry,
     pub(crate) sign_in: SignIn,
+    pub(crate) randomness: Randomness,
     logins: Logins,
     pub(crate) hashing: Hashing,
     outbound: Outbound,
@@ -127,14 +131,17 @@ impl Provider {
         own: Vec<crate::domain::client::Client>,
         hashing: Hashing,
         outbound: Outbound,
+        randomness: Randomness,
     ) -> Result<Self, Internal> {
         let documents = MetadataDocuments::new(store.clone(), outbound.clone(), rules.metadata_documents.clone());
-        let registry = Registry::new(store.clone(), master, own, Some(documents)).await?;
-        let sign_in = SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"));
+        let registry = Registry::new(store.clone(), master, own, Some(documents), randomness.clone()).await?;
+        let sign_in =
+            SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"), randomness.clone());
         Ok(Self {
             rules: Arc::new(rules),
-            logins: Logins::new(store.clone()),
+            logins: Logins::new(store.clone(), randomness.clone()),
             explanations: Explanations::new(store.clone()),
+            randomness,
             store,
             registry,
             sign_in,
@@ -162,9 +169,19 @@ impl Provider {
         &self.rules.issuer
     }
 
+    /// The bases of our URLs, the issuer first: what names us by any of them means us.
+    pub(crate) fn bases(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.issuer()).chain(self.rules.internal_url.as_deref())
+    }
+
     /// How people prove who they are here.
     pub fn acr(&self) -> &'static str {
         self.rules.acr()
+    }
+
+    /// Where chance comes from.
+    pub const fn randomness(&self) -> &Randomness {
+        &self.randomness
     }
 
     /// What this node remembers of clients and keys.

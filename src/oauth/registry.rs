@@ -18,6 +18,7 @@ use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::secret::MasterKey;
 use crate::domain::time::Timestamp;
+use crate::randomness::Randomness;
 use crate::store::{Error, Store};
 
 /// How long an answer about the version is good for, in milliseconds.
@@ -57,8 +58,9 @@ impl Registry {
         master: &MasterKey,
         own: Vec<Client>,
         documents: Option<MetadataDocuments>,
+        randomness: Randomness,
     ) -> Result<Self, Internal> {
-        let keys = Keys::new(store.clone(), master);
+        let keys = Keys::new(store.clone(), master, randomness);
         let version = store.configuration_version().await?;
         let ring = keys.load().await?;
         Ok(Self(Arc::new(Inner {

@@ -159,7 +159,8 @@ impl Provider {
                 .compared("iss of the request object", Told::public(&client.id), told("iss"))
                 .fix("Put the client_id into iss of the request object, or leave iss out."));
         }
-        if claims.contains_key("aud") && !jws::audiences(claims).contains(&self.issuer()) {
+        let audiences = jws::audiences(claims);
+        if claims.contains_key("aud") && !self.bases().any(|base| audiences.contains(&base)) {
             return Err(invalid(format!("aud of the request object must be the issuer, {}", self.issuer()))
                 .compared("aud of the request object", Told::public(self.issuer()), told("aud"))
                 .fix("Put the issuer into aud of the request object. Behind a proxy, --issuer has to be what clients see."));

@@ -2,13 +2,14 @@
 //!
 //! A [`Realm`] holds no global state, so a process can have many, which share what [`Common`] holds. [`demo`] is what `dev` fills
 //! an empty store with; [`sweeper`],
-//! [`messenger`] and [`recorder`] work for a realm in the background. [`crate::server`] is next door and
+//! [`messenger`], [`recorder`] and [`watching`] work for a realm in the background. [`crate::server`] is next door and
 //! listens.
 
 pub mod demo;
 mod messenger;
 mod recorder;
 mod sweeper;
+mod watching;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::demo::Demo;
+use self::watching::{Applied, Watching};
 use crate::clock::Clock;
 use crate::config::{self, DatabaseUrl, Issuer, Mode, Settings};
 use crate::domain::client::Client;
@@ -30,6 +32,7 @@ use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
 use crate::oauth::metadata_document::Hosts;
 use crate::oauth::{Provider, Rules};
 use crate::outbound::Outbound;
+use crate::randomness::Randomness;
 use crate::registration::{self, Registration};
 use crate::resources::apply::{ApplyError, Options};
 use crate::resources::bundle::Item;
@@ -52,6 +55,11 @@ pub enum Error {
     /// The keys of an issuer of software statements cannot be used.
     #[error("--software-statement-issuer: {0}")]
     StatementIssuer(String),
+    /// The database is not as empty as it is at the beginning of each other run.
+    #[error(
+        "--seed: the database is in use already, so that this run would not be like the first; take sqlite::memory: or an empty one"
+    )]
+    Seed,
     /// A bundle cannot be applied: a line for each of its faults.
     #[error("{}", .0.join("\n"))]
     Bundle(Vec<String>),
@@ -98,10 +106,15 @@ pub struct Common {
 
 impl Common {
     /// Reads the files that the settings name.
-    pub fn new(settings: Settings, issuer: &Issuer) -> Result<Self, Error> {
+    pub fn new(settings: Settings, issuer: &Issuer, clock: &Clock) -> Result<Self, Error> {
         let outbound = outbound(&settings, issuer).map_err(Error::OutboundCa)?;
         let registration = registration(&settings).map_err(Error::StatementIssuer)?;
-        let master = settings.obtain_master_key()?;
+        let randomness = randomness(&settings, clock);
+        let master = match randomness.is_seeded() {
+            // Another one would give other tokens; and no other opens what this one has sealed.
+            true => MasterKey::new(randomness.stable("master key")),
+            false => settings.obtain_master_key()?,
+        };
         Ok(Self { settings: Arc::new(settings), master, hashing: Hashing::default(), outbound, registration })
     }
 
@@ -111,8 +124,13 @@ impl Common {
     }
 
     /// The documents of a store, under the rules of the settings.
-    pub fn documents(&self, store: Store) -> Documents {
-        documents(&self.settings, store, &self.master, self.hashing.clone())
+    pub fn documents(&self, store: Store, randomness: Randomness) -> Documents {
+        documents(&self.settings, store, &self.master, self.hashing.clone(), randomness)
+    }
+
+    /// Where the chance of a realm comes from: with a seed, from the beginning.
+    pub fn randomness(&self, clock: &Clock) -> Randomness {
+        randomness(&self.settings, clock)
     }
 }
 
@@ -126,7 +144,7 @@ pub enum SlowKeys {
 }
 
 /// What a new realm holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Contents<'a> {
     /// The demo, in `dev`, and the bundles of the settings.
     Own,
@@ -134,6 +152,8 @@ pub enum Contents<'a> {
     Items(&'a [Item]),
     /// What is in its store already.
     Stored,
+    /// The same, and what was applied there is what this realm applied.
+    StoredWith(&'a Parts),
 }
 
 /// An issuer that is ready to answer. Clones are the same realm.
@@ -157,6 +177,7 @@ pub struct Parts {
     /// What `dev` shows, in `dev`.
     pub demo: Option<Demo>,
     slow_keys: SlowKeys,
+    bundles: Option<Applied>,
 }
 
 impl std::ops::Deref for Realm {
@@ -184,9 +205,13 @@ impl Realm {
         slow_keys: SlowKeys,
     ) -> Result<Self, Error> {
         let settings = common.settings();
-        let documents = common.documents(store.clone());
-        Keys::new(store.clone(), &common.master).ensure(&QUICK_ALGORITHMS, clock.now()).await?;
-        let demo = fill(settings, &documents, &issuer, contents, clock.now()).await?;
+        let randomness = common.randomness(&clock);
+        if randomness.is_seeded() && matches!(contents, Contents::Own) && !is_new(&store).await? {
+            return Err(Error::Seed);
+        }
+        let documents = common.documents(store.clone(), randomness.clone());
+        Keys::new(store.clone(), &common.master, randomness.clone()).ensure(&QUICK_ALGORITHMS, clock.now()).await?;
+        let (demo, bundles) = fill(settings, &documents, &issuer, contents, clock.now()).await?;
         let own =
             bootstrap(settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
         let provider = Provider::new(
@@ -196,6 +221,7 @@ impl Realm {
             own,
             common.hashing.clone(),
             common.outbound.clone(),
+            randomness,
         )
         .await?;
         match slow_keys {
@@ -213,13 +239,13 @@ impl Realm {
             demo.as_ref().map(|demo| demo.page.clone()),
             &common.master,
         );
-        Ok(Self(Arc::new(Parts { issuer, clock, store, provider, documents, app, demo, slow_keys })))
+        Ok(Self(Arc::new(Parts { issuer, clock, store, provider, documents, app, demo, slow_keys, bundles })))
     }
 
     /// The same realm without anything that this process remembers of it: its store holds something else now.
     pub async fn anew(&self, common: &Common) -> Result<Self, Error> {
         let (issuer, clock, store) = (self.issuer.clone(), self.clock.clone(), self.store.clone());
-        Self::found(common, issuer, clock, store, Contents::Stored, self.slow_keys).await
+        Self::found(common, issuer, clock, store, Contents::StoredWith(&self.0), self.slow_keys).await
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
@@ -235,8 +261,11 @@ impl Realm {
         let tasks = [
             tokio::spawn(sweeper::run(store.clone(), clock.clone(), stopped.clone())),
             tokio::spawn(messenger::run(self.provider.clone(), store, clock, stopped.clone())),
-            tokio::spawn(recorder::run(explanations.clone(), stopped)),
+            tokio::spawn(recorder::run(explanations.clone(), stopped.clone())),
         ];
+        let watching = self.bundles.clone().map(|bundles| Watching { app: self.app.clone(), bundles });
+        let watching = watching.map(|watching| tokio::spawn(watching.run(stopped)));
+        let tasks = tasks.into_iter().chain(watching).collect();
         Working { stop, tasks, explanations }
     }
 }
@@ -245,7 +274,7 @@ impl Realm {
 #[derive(Debug)]
 pub struct Working {
     stop: watch::Sender<bool>,
-    tasks: [JoinHandle<()>; 3],
+    tasks: Vec<JoinHandle<()>>,
     explanations: Explanations,
 }
 
@@ -275,37 +304,72 @@ pub fn location(settings: &Settings) -> Location {
 }
 
 /// The documents of a store, under the rules of the settings.
-pub fn documents(settings: &Settings, store: Store, master: &MasterKey, hashing: Hashing) -> Documents {
+pub fn documents(
+    settings: &Settings,
+    store: Store,
+    master: &MasterKey,
+    hashing: Hashing,
+    randomness: Randomness,
+) -> Documents {
     let sealing = Arc::new(SealingKey::for_documents(master));
     let bootstrap = settings.admin_client_secret.as_ref().map(|_| settings.admin_client_id.clone());
-    Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing })
+    Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing, randomness })
 }
 
-/// Puts contents into a store; answers what `dev` shows of them, in `dev`.
-pub async fn fill(
+/// Where chance comes from: a seed is for `dev` alone.
+fn randomness(settings: &Settings, clock: &Clock) -> Randomness {
+    let seed = settings.seed.filter(|_| settings.mode == Mode::Dev);
+    seed.map_or_else(Randomness::default, |seed| Randomness::seeded(seed, clock.clone()))
+}
+
+/// Whether nothing was ever kept in a store.
+async fn is_new(store: &Store) -> Result<bool, Error> {
+    let keyless = store.signing_keys().await?.is_empty();
+    Ok(keyless && !store.begin().await?.has_documents().await?)
+}
+
+/// Puts contents into a store; answers what `dev` shows of them, in `dev`, and the bundles that are to be watched.
+async fn fill(
     settings: &Settings,
     documents: &Documents,
     issuer: &Issuer,
     contents: Contents<'_>,
     now: Timestamp,
-) -> Result<Option<Demo>, Error> {
-    match contents {
-        Contents::Own => {
-            if settings.mode == Mode::Dev {
-                demo::prepare(documents, now).await?;
-            }
-            if !settings.bundles.is_empty() {
-                let items = bundle::read(&settings.bundles, &|name| std::env::var(name).ok()).map_err(Error::Bundle)?;
-                apply(documents, &items, now).await?;
-            }
+) -> Result<(Option<Demo>, Option<Applied>), Error> {
+    let bundles = match contents {
+        Contents::Own => own(settings, documents, now).await?,
+        Contents::Items(items) => {
+            apply(documents, items, now).await?;
+            None
         }
-        Contents::Items(items) => apply(documents, items, now).await?,
-        Contents::Stored => {}
+        Contents::Stored => None,
+        Contents::StoredWith(realm) => realm.bundles.clone(),
+    };
+    let demo = match settings.mode {
+        Mode::Dev => Some(demo::shown(settings, documents, issuer).await),
+        Mode::Serve => None,
+    };
+    Ok((demo, bundles))
+}
+
+/// Puts in what the server begins with.
+pub async fn begin(settings: &Settings, documents: &Documents, now: Timestamp) -> Result<(), Error> {
+    own(settings, documents, now).await.map(drop)
+}
+
+async fn own(settings: &Settings, documents: &Documents, now: Timestamp) -> Result<Option<Applied>, Error> {
+    if settings.mode == Mode::Dev {
+        demo::prepare(documents, now).await?;
     }
-    match settings.mode {
-        Mode::Dev => Ok(Some(demo::shown(settings, documents, issuer).await)),
-        Mode::Serve => Ok(None),
+    let paths = &settings.bundles;
+    if paths.is_empty() {
+        return Ok(None);
     }
+    let look = bundle::look(paths);
+    let items = bundle::read(paths, &|name| std::env::var(name).ok()).map_err(Error::Bundle)?;
+    apply(documents, &items, now).await?;
+    let made = items.into_iter().map(|item| (item.kind, item.id)).collect();
+    Ok(settings.watch.then(|| Applied { paths: paths.clone(), look, made }))
 }
 
 /// Applies resources: everything that is wrong with them is an error, and nothing is half applied.
@@ -358,6 +422,7 @@ fn metadata_documents(hosts: &[String]) -> Hosts {
 fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
     Rules {
         issuer: issuer.as_str().to_owned(),
+        internal_url: internal_url(settings, issuer),
         access_token_expiration: settings.access_token_expiration.into(),
         max_refresh_token_expiration: settings.max_refresh_token_expiration.map(Into::into),
         refresh_grace: settings.refresh_grace.into(),
@@ -366,6 +431,13 @@ fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
         registration: settings.registration != config::Registration::Closed,
         metadata_documents: metadata_documents(&settings.metadata_documents),
     }
+}
+
+/// Where containers reach this issuer: the settings say where they reach the server's own.
+fn internal_url(settings: &Settings, issuer: &Issuer) -> Option<String> {
+    let url = settings.internal_url.as_ref()?;
+    let below = issuer.path().strip_prefix(url.path()).unwrap_or_default();
+    Some(format!("{url}{below}"))
 }
 
 /// The administrator's client that settings name. It is not a document: it goes with its setting.
@@ -380,12 +452,19 @@ fn bootstrap(settings: &Settings) -> Option<Client> {
 fn reach(settings: &Settings, issuer: &Issuer) -> web::Reach {
     let mut hosts = vec![issuer.authority().to_ascii_lowercase(), issuer.host().to_ascii_lowercase()];
     hosts.extend(settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()));
+    let internal = settings.internal_url.as_ref().filter(|url| url.as_str() != issuer.as_str());
+    hosts.extend(internal.iter().flat_map(|url| [url.authority(), url.host()]).map(str::to_ascii_lowercase));
     if issuer.is_loopback() {
         hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
     }
     web::Reach {
         base_path: issuer.path().to_owned(),
         https: issuer.is_https(),
+        scheme: if settings.tls.is_some() { "https" } else { "http" },
+        authority: issuer.authority().to_owned(),
+        internal: internal
+            .zip(internal_url(settings, issuer))
+            .map(|(at, url)| web::Internal { url, authority: at.authority().to_owned() }),
         hosts,
         any_local_host: settings.mode == Mode::Dev,
         trusted_proxies: settings.trusted_proxies.clone(),

@@ -14,7 +14,6 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client_metadata::{self, Wrong};
 use crate::domain::password;
@@ -23,6 +22,7 @@ use crate::domain::time::Timestamp;
 use crate::identity::sign_in::network;
 use crate::oauth::rate::Rate;
 use crate::oauth::{ErrorCode, Failure, Provider, Refused};
+use crate::randomness::Randomness;
 use crate::resources::secret_fields::MASK;
 use crate::resources::{Change, DocumentKind, Documents, Precondition, Problem, Row};
 use crate::store::registrations::Enrolment;
@@ -120,11 +120,12 @@ impl Registration {
         Err(no_such_token().into())
     }
 
-    /// Registers a client: what it is now, with its credentials (RFC 7591 §3.2.1).
+    /// Registers a client: what it is now, with its credentials and the URL below `base` at which it is managed (RFC 7591 §3.2.1).
     pub async fn register(
         &self,
         metadata: Map<String, Value>,
         voucher: &Voucher,
+        base: &str,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
         let (mut document, signed) = self.document(metadata, now).await?;
@@ -138,9 +139,9 @@ impl Registration {
         if for_itself && by == OPEN {
             return Err(needs_a_voucher().into());
         }
-        let secret = give_secret(&mut document, None);
-        let id = new_row_id();
-        let token = Bearer::generate(Kind::RegistrationAccessToken, id);
+        let secret = give_secret(&mut document, None, self.provider.randomness());
+        let id = self.provider.randomness().row_id("clients");
+        let token = self.provider.randomness().bearer(Kind::RegistrationAccessToken, id);
         // Nothing tells whether a client that acts for itself is in use.
         let expires_at = (!for_itself).then(|| now.plus(self.rules.unused_expiration));
         let id = id.to_string();
@@ -152,7 +153,7 @@ impl Registration {
         let row = self.documents.enrol(id.clone(), Value::Object(document), &enrolment, now).await;
         let row = row.map_err(problem)?.ok_or_else(no_such_token)?;
         tracing::info!(event = "client_registered", client = %id, by);
-        Ok(self.answer(&row, secret.as_ref(), &token))
+        Ok(Self::answer(&row, secret.as_ref(), &token, base))
     }
 
     /// What a client is registered as (RFC 7592 §2.1), with a new token; its secret was shown once.
@@ -160,12 +161,12 @@ impl Registration {
         &self,
         id: &str,
         bearer: Option<&str>,
-        address: IpAddr,
+        (address, base): (IpAddr, &str),
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
         let (row, presented) = self.managed(id, bearer, address, now).await?;
         let token = self.rotate(id, &presented).await?;
-        Ok(self.answer(&row, None, &token))
+        Ok(Self::answer(&row, None, &token, base))
     }
 
     /// Replaces all that a client says of itself (RFC 7592 §2.2): a member that is not sent is no more.
@@ -174,7 +175,7 @@ impl Registration {
         id: &str,
         bearer: Option<&str>,
         metadata: Map<String, Value>,
-        address: IpAddr,
+        (address, base): (IpAddr, &str),
         now: Timestamp,
     ) -> Result<Map<String, Value>, Failure> {
         let (row, presented) = self.managed(id, bearer, address, now).await?;
@@ -216,11 +217,11 @@ impl Registration {
             return Err(needs_a_voucher().into());
         }
         document.insert("registration".into(), json!(by));
-        let secret = give_secret(&mut document, stored);
+        let secret = give_secret(&mut document, stored, self.provider.randomness());
         let row = self.write(Change::Put(CLIENT, id.to_owned(), Value::Object(document)), now).await?;
         let token = self.rotate(id, &presented).await?;
         tracing::info!(event = "client_registration_updated", client = %id, by);
-        Ok(self.answer(&row, secret.as_ref(), &token))
+        Ok(Self::answer(&row, secret.as_ref(), &token, base))
     }
 
     /// Ends a registration and all that was issued to the client (RFC 7592 §2.3).
@@ -318,7 +319,7 @@ impl Registration {
     }
 
     async fn rotate(&self, id: &str, presented: &Bearer) -> Result<Bearer, Failure> {
-        let token = Bearer::generate(Kind::RegistrationAccessToken, presented.id());
+        let token = self.provider.randomness().bearer(Kind::RegistrationAccessToken, presented.id());
         if self.documents.store().rotate_registration_token(id, presented.digest(), token.digest()).await? {
             Ok(token)
         } else {
@@ -338,7 +339,7 @@ impl Registration {
     }
 
     /// RFC 7591 §3.2.1, RFC 7592 §3.
-    fn answer(&self, row: &Row, secret: Option<&Secret>, token: &Bearer) -> Map<String, Value> {
+    fn answer(row: &Row, secret: Option<&Secret>, token: &Bearer, base: &str) -> Map<String, Value> {
         let mut answer = Map::from_iter([("client_id".to_owned(), json!(row.id))]);
         answer.insert("client_id_issued_at".into(), json!(row.created_at.0));
         if let Some(secret) = secret {
@@ -346,7 +347,7 @@ impl Registration {
             answer.insert("client_secret_expires_at".into(), json!(0));
         }
         answer.insert("registration_access_token".into(), json!(token.reveal()));
-        let uri = format!("{}/oauth2/register/{}", self.provider.issuer(), row.id);
+        let uri = format!("{base}/oauth2/register/{}", row.id);
         answer.insert("registration_client_uri".into(), json!(uri));
         let empty = Map::new();
         answer.extend(client_metadata::from_document(row.body.0.as_object().unwrap_or(&empty)));
@@ -361,7 +362,8 @@ fn may_act_for_itself(document: &Map<String, Value>) -> bool {
 }
 
 /// Gives a document the secret that its authentication method needs: the one it has, or a new one of 256 bits.
-fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>) -> Option<Secret> {
+fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>, randomness: &Randomness) -> Option<Secret> {
+    let new = || randomness.secret("client secrets");
     let method = document.get("token_endpoint_auth_method").and_then(Value::as_str).unwrap_or_default();
     if !method.starts_with("client_secret_") {
         return None;
@@ -373,10 +375,8 @@ fn give_secret(document: &mut Map<String, Value>, stored: Option<&str>) -> Optio
     }
     // RFC 7518 §3.2: as a key of signatures it is itself what is kept, and as long as the longest hash. Otherwise its hash will do.
     let secret = match method {
-        "client_secret_jwt" => {
-            Secret::new([Secret::generate(), Secret::generate()].map(|half| half.expose().to_owned()).concat())
-        }
-        _ => Secret::generate(),
+        "client_secret_jwt" => Secret::new([new(), new()].map(|half| half.expose().to_owned()).concat()),
+        _ => new(),
     };
     let kept = if method == "client_secret_jwt" { secret.expose().to_owned() } else { password::fast_form(&secret) };
     document.insert("secret".into(), json!(kept));

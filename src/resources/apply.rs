@@ -48,20 +48,37 @@ pub enum ApplyError {
 impl Documents {
     /// Applies items in one transaction: all or nothing. Every problem is told, each with file and line.
     pub async fn apply(&self, items: &[Item], options: Options, now: Timestamp) -> Result<Vec<Difference>, ApplyError> {
-        let put =
-            |item: &Item| (Change::Put(item.kind, item.id.clone(), item.document.clone()), Precondition::default());
-        let mut changes: Vec<_> = items.iter().map(put).collect();
+        let mut changes = puts(items);
         if options.prune {
-            for (kind, id) in
-                self.store().documents_of_bundles().await.map_err(|error| ApplyError::Internal(error.into()))?
-            {
-                let kept = items.iter().any(|item| item.kind.name() == kind && item.id == id);
-                if let Some(kind) = DocumentKind::named(&kind).filter(|_| !kept) {
-                    changes.push((Change::Delete(kind, id), Precondition::default()));
-                }
-            }
+            changes.extend(self.removals(items, |_, _| true).await?);
         }
         self.apply_changes(&changes, items, options.dry_run, now).await
+    }
+
+    /// Applies items in the place of their version before: what that `made` and these lack is removed, and nothing else.
+    pub async fn apply_instead(
+        &self,
+        made: &[(DocumentKind, String)],
+        items: &[Item],
+        now: Timestamp,
+    ) -> Result<Vec<Difference>, ApplyError> {
+        let mut changes = puts(items);
+        let before = |kind: DocumentKind, id: &str| made.iter().any(|(other, made)| *other == kind && made == id);
+        changes.extend(self.removals(items, before).await?);
+        self.apply_changes(&changes, items, false, now).await
+    }
+
+    /// The deletion of each document that a bundle made, these items lack, and `which` is about.
+    async fn removals(
+        &self,
+        items: &[Item],
+        which: impl Fn(DocumentKind, &str) -> bool,
+    ) -> Result<Vec<(Change, Precondition)>, ApplyError> {
+        let made = self.store().documents_of_bundles().await.map_err(|error| ApplyError::Internal(error.into()))?;
+        let kept = |kind: DocumentKind, id: &str| items.iter().any(|item| item.kind == kind && item.id == id);
+        let known = made.into_iter().filter_map(|(kind, id)| Some((DocumentKind::named(&kind)?, id)));
+        let gone = known.filter(|(kind, id)| which(*kind, id) && !kept(*kind, id));
+        Ok(gone.map(|(kind, id)| (Change::Delete(kind, id), Precondition::default())).collect())
     }
 
     /// Every configuration resource, as a list that `apply` takes back unchanged: clients and users with the stored forms of
@@ -111,6 +128,11 @@ impl Documents {
         }
         Err(ApplyError::Invalid(vec!["others keep changing the same resources; try again".into()]))
     }
+}
+
+fn puts(items: &[Item]) -> Vec<(Change, Precondition)> {
+    let put = |item: &Item| (Change::Put(item.kind, item.id.clone(), item.document.clone()), Precondition::default());
+    items.iter().map(put).collect()
 }
 
 fn difference(prepared: Prepared) -> Difference {

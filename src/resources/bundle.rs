@@ -5,6 +5,7 @@
 //! plain `${`.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -50,6 +51,27 @@ pub fn read(paths: &[PathBuf], env: &dyn Fn(&str) -> Option<String>) -> Result<V
         }
     }
     if problems.is_empty() { Ok(items) } else { Err(problems) }
+}
+
+/// How the files of bundles looked: whether each was there, how long it was, and when it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look(Vec<(PathBuf, Option<(u64, SystemTime)>)>);
+
+/// Looks at files and folders, and reads none.
+pub fn look(paths: &[PathBuf]) -> Look {
+    let state = |file: PathBuf| {
+        let seen = std::fs::metadata(&file).and_then(|meta| Ok((meta.len(), meta.modified()?))).ok();
+        (file, seen)
+    };
+    Look(paths.iter().flat_map(|path| files(path).unwrap_or_else(|_| vec![path.clone()])).map(state).collect())
+}
+
+impl Look {
+    /// Whether every file that was there in an earlier look is there.
+    pub fn has_all_of(&self, earlier: &Self) -> bool {
+        let is_there = |file: &Path| self.0.iter().any(|(other, seen)| other == file && seen.is_some());
+        earlier.0.iter().all(|(file, seen)| seen.is_none() || is_there(file))
+    }
 }
 
 /// Reads one text. `name` is what problems call it.

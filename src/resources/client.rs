@@ -7,7 +7,7 @@ use super::secret_fields::MASK;
 use crate::domain::client_metadata::{MAX_LANGUAGES, hosts, languages};
 use crate::domain::jwk::{KeySet, SECRET_ALGORITHMS};
 use crate::domain::password;
-use crate::domain::redirect_uri::RedirectUri;
+use crate::domain::redirect_uri::{RedirectUri, leads_to_a_container};
 use crate::domain::response_type::{RESPONSE_TYPES, ResponseType};
 use crate::domain::scope::Scope;
 use crate::domain::secret::is_sealed;
@@ -83,6 +83,18 @@ pub(super) fn check(body: &Map<String, Value>, http_redirects: bool, issues: &mu
     request_uris(body, http_redirects, issues);
     signed_requests(body, issues);
     logout_uris(body, http_redirects, issues);
+}
+
+/// What a browser probably cannot follow.
+pub(super) fn warnings(body: &Map<String, Value>) -> Vec<String> {
+    redirect_uris(body)
+        .filter(|uri| leads_to_a_container(uri))
+        .map(|uri| {
+            format!(
+                "Client: the redirect URI {uri} has a host that probably only containers know, and it is the browser that goes there"
+            )
+        })
+        .collect()
 }
 
 /// Whether the server needs the secret itself, as the key of signatures (OpenID Connect Core §10.1).

@@ -106,7 +106,8 @@ impl DocumentKind {
              environment by ${NAME} in a bundle"
                 .to_owned()
         });
-        elsewhere.into_iter().chain(long).collect()
+        let client = if self == Self::Client { client::warnings(body) } else { Vec::new() };
+        elsewhere.into_iter().chain(long).chain(client).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use super::outcome::{Issue, Outcome, Problem};
 use crate::domain::password::{self, Verified};
 use crate::domain::secret::{SealingKey, Secret, is_sealed};
 use crate::identity::hashing::Hashing;
+use crate::randomness::Randomness;
 
 /// What is shown in the place of a secret. Sent back, it means "as it is".
 pub const MASK: &str = "********";
@@ -45,6 +46,8 @@ pub struct Keeper {
     pub hashing: Hashing,
     /// Seals what cannot be hashed.
     pub sealing: std::sync::Arc<SealingKey>,
+    /// Gives salts, and ids to documents that have none.
+    pub randomness: Randomness,
 }
 
 impl Keeper {
@@ -100,9 +103,10 @@ impl Keeper {
             return Ok(form.to_owned());
         }
         let present = present.cloned();
+        let salt = self.randomness.bytes("salts");
         let hashed = self.hashing.run(move |memory| match present {
             Some(form) if password::verify(&plain, &form, memory) != Verified::No => form,
-            _ => password::hash(&plain, memory),
+            _ => password::hash(&plain, salt, memory),
         });
         Ok(hashed.await?)
     }

@@ -12,7 +12,6 @@ use super::kind::DocumentKind;
 use super::outcome::{Issue, Outcome, Problem};
 use super::secret_fields;
 use super::{Change, Documents, Precondition, absent, is_id, object, one_form, patch, stored};
-use crate::clock::new_row_id;
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 use crate::store::documents::Row;
@@ -161,7 +160,9 @@ impl Documents {
             Change::Put(kind, id, _) | Change::Patch(kind, id, ..) | Change::Delete(kind, id) => {
                 (*kind, id.clone(), false)
             }
-            Change::Post(kind, document) => (*kind, own_id(*kind, document)?, true),
+            Change::Post(kind, document) => {
+                (*kind, own_id(*kind, document, || self.keeper.randomness.row_id("documents"))?, true)
+            }
         };
         if !is_id(&id) {
             return Err(Outcome::invalid(vec![Issue::invalid(
@@ -377,9 +378,9 @@ fn prepare_delete(kind: DocumentKind, living: &Row, now: Timestamp) -> Prepared 
     }
 }
 
-fn own_id(kind: DocumentKind, document: &Value) -> Result<String, Problem> {
+fn own_id(kind: DocumentKind, document: &Value, new: impl FnOnce() -> uuid::Uuid) -> Result<String, Problem> {
     match document.get("id") {
-        None => Ok(new_row_id().to_string()),
+        None => Ok(new().to_string()),
         Some(Value::String(id)) => Ok(id.clone()),
         Some(_) => Err(Outcome::invalid(vec![Issue::invalid(format!("{}.id", kind.name()), "expected text")]).into()),
     }

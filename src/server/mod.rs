@@ -4,9 +4,11 @@
 //! connections with limits of our own. An [`Instance`] holds no global state, so one process can run many, side by side: that is
 //! how tests work.
 
+mod container;
 mod listen;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -61,6 +63,8 @@ pub struct Instance {
     pub address: SocketAddr,
     /// The issuer identifier.
     pub issuer: String,
+    /// Where containers reach it, if not there.
+    pub internal_url: Option<String>,
     /// Its clock, which tests move.
     pub clock: Clock,
     /// Its store.
@@ -89,7 +93,7 @@ impl Instance {
         let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
         let issuer = settings.issuer_at(address.port());
         let grace = settings.shutdown_grace;
-        let common = Common::new(settings, &issuer)?;
+        let common = Common::new(settings, &issuer, &clock)?;
 
         let store = patiently!(Store::open(&realm::location(common.settings())).await);
         patiently!(store.migrate().await);
@@ -97,7 +101,12 @@ impl Instance {
             || Realm::found(&common, issuer.clone(), clock.clone(), store.clone(), Contents::Own, SlowKeys::Ahead);
         let realm = patiently!(found().await);
 
+        for hint in container::hints(common.settings(), &issuer, address, Path::new("/")) {
+            realm.app.advice.tell(hint);
+        }
+
         let (stop, stopped) = watch::channel(false);
+        let internal_url = common.settings().internal_url.as_ref().map(|url| url.as_str().to_owned());
         let front = match common.settings().dev_api {
             true => Front::Dev(dev::Desks::open(common, realm.clone()).await?),
             false => Front::Plain(web::Site::new(realm.app.clone())),
@@ -108,7 +117,7 @@ impl Instance {
         };
         let serving = tokio::spawn(listen::serve(listener, tls, front.clone(), stopped, grace));
         let (issuer, demo) = (issuer.as_str().to_owned(), realm.demo.clone());
-        Ok(Self { address, issuer, clock, store, demo, realm, stop, serving, front, working })
+        Ok(Self { address, issuer, internal_url, clock, store, demo, realm, stop, serving, front, working })
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.

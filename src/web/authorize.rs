@@ -77,7 +77,10 @@ pub(crate) async fn sound_request(
     params: &Params,
 ) -> Result<AuthorizationRequest, Response> {
     let rejected = match app.provider.authorization_request(params, app.clock.now()).await {
-        Ok(request) => return Ok(request),
+        Ok(request) => {
+            app.note_redirect(&request.return_to.redirect_uri);
+            return Ok(request);
+        }
         Err(rejected) => rejected,
     };
     Err(match rejected {

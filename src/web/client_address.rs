@@ -93,13 +93,7 @@ mod tests {
 
     #[test]
     fn bytes_of_a_client_do_not_hide_what_the_proxy_appended() {
-        let reach = Reach {
-            base_path: String::new(),
-            https: true,
-            hosts: Vec::new(),
-            any_local_host: false,
-            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-        };
+        let reach = Reach { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Reach::default() };
         let proxy = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_bytes(b"\xff, 192.0.2.1").unwrap());

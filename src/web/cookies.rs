@@ -8,7 +8,7 @@ use axum::http::header::{COOKIE, HeaderValue};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 
 use super::App;
-use crate::domain::secret::{Digest, random};
+use crate::domain::secret::Digest;
 
 /// Which cookie.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +86,8 @@ impl Cookie {
 }
 
 /// The value of a new browser cookie.
-pub(crate) fn new_browser() -> String {
-    B64.encode(random::<16>())
+pub(crate) fn new_browser(app: &App) -> String {
+    B64.encode(app.provider.randomness().bytes::<16>("browsers"))
 }
 
 /// The value of the known-user cookie.

@@ -26,7 +26,7 @@ pub(crate) struct Form<'a> {
 /// The token of a new form, and the cookie to set where the browser has none yet.
 pub(crate) fn issue(app: &App, headers: &HeaderMap, form: Form<'_>, now: Timestamp) -> (String, Option<HeaderValue>) {
     let sent = Cookie::Browser.read(app, headers);
-    let cookie = sent.is_none().then(new_browser);
+    let cookie = sent.is_none().then(|| new_browser(app));
     let browser = sent.or_else(|| cookie.clone()).unwrap_or_default();
     let cookie = cookie.map(|browser| Cookie::Browser.set(app, &browser));
     let tag = tag(app, &browser, form, now.0);

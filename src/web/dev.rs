@@ -45,6 +45,9 @@ pub(crate) async fn home(app: &App, dev: &Dev) -> Response {
     let view = DevHome {
         layout: layout(app, Some("/")),
         issuer: issuer.to_owned(),
+        internal_url: app.reach.internal.as_ref().map(|internal| internal.url.clone()),
+        advice: app.advice.told(),
+        bundle_problems: app.advice.bundles(),
         version: env!("CARGO_PKG_VERSION").into(),
         database: dev.database.clone(),
         clients: dev.clients.iter().cloned().map(client).collect(),
@@ -64,8 +67,8 @@ pub(crate) async fn home(app: &App, dev: &Dev) -> Response {
 
 /// `GET /dev/start`: begins a code flow, as an application would.
 pub(crate) async fn start(State(app): State<App>) -> Response {
-    let verifier = CodeVerifier::generate();
-    let state = CodeVerifier::generate();
+    let [verifier, state] =
+        ["verifiers", "states"].map(|purpose| CodeVerifier::of_bits(app.provider.randomness().bytes(purpose)));
     let params = Params::default()
         .with("response_type", "code")
         .with("client_id", CLIENT)

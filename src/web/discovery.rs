@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use bytes::Bytes;
 
-use super::{App, protocol_error};
+use super::{App, Reach, protocol_error};
 use crate::domain::secret::Digest;
 use crate::oauth::Provider;
 use crate::oauth::keys::KeyRing;
@@ -24,6 +24,8 @@ const METADATA_MAX_AGE: &str = "public, max-age=3600";
 /// Answers that do not change from request to request.
 pub(crate) struct Prebuilt {
     metadata: Document,
+    /// The same for those who came by the internal URL.
+    internal: Option<Document>,
     keys: ArcSwapOption<(Arc<KeyRing>, Document)>,
 }
 
@@ -33,8 +35,13 @@ struct Document {
 }
 
 impl Prebuilt {
-    pub(crate) fn new(provider: &Provider) -> Self {
-        Self { metadata: Document::new(&provider.discovery()), keys: ArcSwapOption::empty() }
+    pub(crate) fn new(provider: &Provider, reach: &Reach) -> Self {
+        let internal = reach.internal.as_ref().map(|internal| provider.discovery_at(&internal.url));
+        Self {
+            metadata: Document::new(&provider.discovery()),
+            internal: internal.as_ref().map(Document::new),
+            keys: ArcSwapOption::empty(),
+        }
     }
 }
 
@@ -66,7 +73,9 @@ pub(crate) fn etag(body: &[u8]) -> HeaderValue {
 
 /// `GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`
 pub(crate) async fn metadata(State(app): State<App>, headers: HeaderMap) -> Response {
-    app.discovery.metadata.answer(&headers, METADATA_MAX_AGE)
+    let internal = app.discovery.internal.as_ref().filter(|_| app.base(&headers) != app.provider.issuer());
+    app.note_name(&headers);
+    internal.unwrap_or(&app.discovery.metadata).answer(&headers, METADATA_MAX_AGE)
 }
 
 /// `GET /.well-known/jwks.json`

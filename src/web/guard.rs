@@ -14,10 +14,9 @@ use axum::response::{IntoResponse, Response};
 use tower::Service;
 use tracing::Instrument;
 
-use super::{App, Explained, Reach, explained};
+use super::horizon::misdirected;
+use super::{App, explained};
 use crate::clock::monotonic_millis;
-use crate::clock::new_row_id;
-use crate::oauth::explanation::{Explanation, Told};
 
 /// The id of a request: in its answer, on its error page and in its log lines.
 #[derive(Clone, Debug)]
@@ -43,7 +42,7 @@ pub(crate) async fn guard<S>(app: &App, mut inner: S, mut request: Request) -> R
 where
     S: Service<Request, Response: IntoResponse, Error = Infallible>,
 {
-    let id = RequestId(new_row_id().simple().to_string());
+    let id = RequestId(app.provider.randomness().row_id("requests").simple().to_string());
     let (method, uri, started) = (request.method().clone(), request.uri().clone(), monotonic_millis());
     let path = uri.path();
     request.extensions_mut().insert(id.clone());
@@ -56,7 +55,6 @@ where
         }
         let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
         let known = host.is_some_and(|host| app.reach.answers_to(host));
-        let asked = if known { None } else { Some(Told::public(host.unwrap_or_default())) };
         let probe = matches!(path, "/healthz" | "/readyz" | "/health");
         let place = app.places.place();
         // What has no body has arrived. Probes are answered however busy the server is.
@@ -73,15 +71,7 @@ where
                 Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
             }
         } else {
-            // Otherwise DNS rebinding reaches a local server, and links could be made with a stranger's name.
-            let text = "This server does not answer to that host name; see --allowed-host.\n";
-            let known = Told::list(app.reach.hosts.iter().map(String::as_str));
-            let explained = Explained {
-                error: Some("misdirected_request"),
-                description: text.trim_end().to_owned(),
-                explanation: Explanation::of_host(known, asked.unwrap_or_else(|| "(none)".into())),
-            };
-            explained.on((StatusCode::MISDIRECTED_REQUEST, text).into_response())
+            misdirected(app, request.headers())
         };
         // The query may hold codes and hints: only the path is logged. What went well is not news.
         let (status, millis) = (response.status().as_u16(), monotonic_millis() - started);
@@ -125,24 +115,4 @@ fn secure(app: &App, headers: &mut HeaderMap) {
     if headers.get(CACHE_CONTROL).is_some_and(|value| value == "no-store") {
         headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     }
-}
-
-impl Reach {
-    /// Whether a `Host` header names this server, with or without a port.
-    pub fn answers_to(&self, host: &str) -> bool {
-        let name = host
-            .rsplit_once(':')
-            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-            .map_or(host, |(name, _)| name);
-        let listed =
-            self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host) || known.eq_ignore_ascii_case(name));
-        listed || (self.any_local_host && is_local(name))
-    }
-}
-
-/// Names that no public DNS gives to a stranger: loopback addresses, `localhost`, and single labels (a container's name).
-fn is_local(name: &str) -> bool {
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    let local = || name.to_ascii_lowercase().ends_with(".localhost") || !name.contains('.');
-    address.map_or_else(|_| local(), |ip| ip.is_loopback())
 }

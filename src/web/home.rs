@@ -16,6 +16,7 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response 
         return axum::Json(serde_json::json!({ "name": "Countersign", "issuer": app.provider.issuer() }))
             .into_response();
     }
+    app.note_name(&headers);
     if let Some(dev) = &app.dev {
         return dev::home(&app, dev).await;
     }

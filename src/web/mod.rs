@@ -1,7 +1,7 @@
 //! HTTP and HTML: what arrives is parsed, handed to a verb of the rooms behind, and what they answer is drawn.
 //!
-//! The whole map of URLs is `router`, one file per endpoint or page. Around every request stands [`guard`] (host names,
-//! request ids, security headers; [`place`] bounds how many there are). Forms of browsers go through [`csrf`] and [`cookies`]; bodies of programs through [`body`].
+//! The whole map of URLs is `router`, one file per endpoint or page. Around every request stands [`guard`] (host names
+//! as [`horizon`] knows them, request ids, security headers; [`place`] bounds how many there are). Forms of browsers go through [`csrf`] and [`cookies`]; bodies of programs through [`body`].
 //! Errors become a page ([`error_page`]), an RFC 6749 body ([`protocol_error`]) or an `OperationOutcome` ([`rest`]).
 
 use std::sync::Arc;
@@ -38,6 +38,7 @@ mod explained;
 pub(crate) mod guard;
 mod health;
 mod home;
+mod horizon;
 mod initiate_login;
 mod introspect;
 mod login;
@@ -59,6 +60,7 @@ mod userinfo;
 
 pub use client_address::Peer;
 pub use explained::Explained;
+pub use horizon::{Advice, Internal};
 
 /// Everything a handler needs. Clones share it.
 #[derive(Clone)]
@@ -76,6 +78,8 @@ pub struct Inner {
     pub clock: Clock,
     /// How this server is reached.
     pub reach: Reach,
+    /// What is probably wrong with how it is reached.
+    pub advice: Advice,
     /// The developer's pages, in `dev`.
     pub dev: Option<dev::Dev>,
     /// Prebuilt answers.
@@ -88,12 +92,18 @@ pub struct Inner {
 }
 
 /// How this server is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Reach {
     /// The path of the issuer: empty, or `/like/this`.
     pub base_path: String,
     /// Whether the issuer is https.
     pub https: bool,
+    /// What the server itself speaks: `http`, or `https` where it has a certificate.
+    pub scheme: &'static str,
+    /// Host and port of the issuer.
+    pub authority: String,
+    /// The server's name among containers, where it has one.
+    pub internal: Option<Internal>,
     /// The host names that are answered, with or without a port, in lower case.
     pub hosts: Vec<String>,
     /// Whether any loopback or single-label host name is answered too.
@@ -114,7 +124,7 @@ impl App {
         master: &MasterKey,
     ) -> Self {
         Self(Arc::new(Inner {
-            discovery: discovery::Prebuilt::new(&provider),
+            discovery: discovery::Prebuilt::new(&provider, &reach),
             cookie_tag: cookies::tag(provider.issuer()),
             csrf_key: master.mac_key("form tokens"),
             device_key: master.mac_key("known browsers"),
@@ -125,6 +135,7 @@ impl App {
             registration: registration.map(Arc::new),
             clock,
             reach,
+            advice: Advice::default(),
             dev,
         }))
     }

@@ -265,6 +265,12 @@ pub struct DevHome {
     pub layout: Layout,
     /// The issuer identifier.
     pub issuer: String,
+    /// Where containers reach the server, if not at the issuer.
+    pub internal_url: Option<String>,
+    /// What is probably wrong with how the server is reached.
+    pub advice: Vec<String>,
+    /// Why the bundles on disk are not what is in force; empty where they are.
+    pub bundle_problems: Vec<String>,
     /// Version of the server.
     pub version: String,
     /// The database in words, such as "`SQLite`, in memory"; no credentials.

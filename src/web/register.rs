@@ -67,7 +67,7 @@ pub(crate) async fn post(
     }
     let registered = async {
         let voucher = registration.voucher(bearer, address, now).await?;
-        registration.register(metadata, &voucher, now).await
+        registration.register(metadata, &voucher, app.base(&headers), now).await
     };
     answer(StatusCode::CREATED, registered.await)
 }
@@ -80,7 +80,8 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Response {
     let Some(registration) = served(&app) else { return StatusCode::NOT_FOUND.into_response() };
-    answer(StatusCode::OK, registration.read(&id, bearer(&headers), address, app.clock.now()).await)
+    let asked = (address, app.base(&headers));
+    answer(StatusCode::OK, registration.read(&id, bearer(&headers), asked, app.clock.now()).await)
 }
 
 /// `HEAD` changes nothing, and so does not hand out a new token.
@@ -97,7 +98,8 @@ pub(crate) async fn put(
     Metadata(metadata): Metadata,
 ) -> Response {
     let Some(registration) = served(&app) else { return StatusCode::NOT_FOUND.into_response() };
-    let updated = registration.update(&id, bearer(&headers), metadata, address, app.clock.now()).await;
+    let asked = (address, app.base(&headers));
+    let updated = registration.update(&id, bearer(&headers), metadata, asked, app.clock.now()).await;
     answer(StatusCode::OK, updated)
 }
 

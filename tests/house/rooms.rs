@@ -7,42 +7,42 @@ use super::source::{Source, sources};
 const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
+    ("randomness", &["domain", "clock"]),
     ("store", &["domain", "clock"]),
     ("outbound", &["domain"]),
-    ("oauth", &["identity", "outbound", "store", "domain", "clock"]),
-    ("identity", &["store", "domain", "clock"]),
-    ("resources", &["identity", "store", "domain", "clock"]),
-    ("registration", &["oauth", "resources", "identity", "store", "domain", "clock"]),
-    ("web", &["registration", "oauth", "identity", "resources", "domain", "clock"]),
+    ("oauth", &["identity", "outbound", "store", "domain", "clock", "randomness"]),
+    ("identity", &["store", "domain", "clock", "randomness"]),
+    ("resources", &["identity", "store", "domain", "clock", "randomness"]),
+    ("registration", &["oauth", "resources", "identity", "store", "domain", "clock", "randomness"]),
+    ("web", &["registration", "oauth", "identity", "resources", "domain", "clock", "randomness"]),
     ("config", &ALL),
-    (
-        "realm",
-        &["config", "web", "registration", "oauth", "outbound", "identity", "resources", "store", "domain", "clock"],
-    ),
-    (
-        "dev",
-        &[
-            "realm",
-            "config",
-            "web",
-            "registration",
-            "oauth",
-            "outbound",
-            "identity",
-            "resources",
-            "store",
-            "domain",
-            "clock",
-        ],
-    ),
+    ("realm", &ABOVE_WEB),
+    ("dev", &ABOVE_WEB),
     ("server", &ALL),
     ("cli", &ALL),
 ];
 
-/// What the rooms on top may use.
-const ALL: [&str; 14] = [
+/// What stands around HTTP: a realm, and `dev` around realms.
+const ABOVE_WEB: [&str; 12] = [
     "domain",
     "clock",
+    "randomness",
+    "store",
+    "outbound",
+    "oauth",
+    "identity",
+    "resources",
+    "registration",
+    "web",
+    "config",
+    "realm",
+];
+
+/// What the rooms on top may use.
+const ALL: [&str; 15] = [
+    "domain",
+    "clock",
+    "randomness",
     "store",
     "outbound",
     "oauth",

@@ -7,6 +7,7 @@ use countersign::clock::Clock;
 use countersign::config::DatabaseUrl;
 use countersign::domain::secret::MasterKey;
 use countersign::oauth::keys::{ALGORITHMS, Keys};
+use countersign::randomness::Randomness;
 use countersign::server::Instance;
 use serde_json::{Value, json};
 
@@ -24,7 +25,7 @@ fn kids(keys: &[Value]) -> BTreeSet<String> {
 }
 
 fn keys_of(server: &Server) -> Keys {
-    Keys::new(server.instance.store.clone(), server.settings.master_key.as_ref().unwrap())
+    Keys::new(server.instance.store.clone(), server.settings.master_key.as_ref().unwrap(), Randomness::default())
 }
 
 /// What `countersign keys rotate` does.

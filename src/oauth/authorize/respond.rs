@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::AuthorizationRequest;
-use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::internal::Internal;
@@ -129,8 +128,8 @@ impl Provider {
         // A token beside a code is a token of that code's settings, and of its family: what ends the one ends the other.
         let grant = if wanted.code { GrantType::AuthorizationCode } else { GrantType::Implicit };
         let flow = client.flow(grant);
-        let id = new_row_id();
-        let opaque = if wanted.token { opaque_token(flow, id) } else { None };
+        let id = self.randomness.row_id("sessions");
+        let opaque = if wanted.token { opaque_token(flow, id, &self.randomness) } else { None };
         let minting = Minting {
             client,
             grant,
@@ -149,7 +148,8 @@ impl Provider {
             claims: request.claims.clone(),
             recipient,
         };
-        let code = wanted.code.then(|| Bearer::generate(Kind::AuthorizationCode, new_row_id()));
+        let code =
+            wanted.code.then(|| self.randomness.bearer(Kind::AuthorizationCode, self.randomness.row_id("codes")));
         let keep_code = async {
             let Some(code) = &code else { return Ok(()) };
             self.store.insert_code(code_row(request, login, code, &scope, wanted.token.then_some(id), now)).await

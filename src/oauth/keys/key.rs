@@ -14,9 +14,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value, json};
 
-use super::BadKey;
+use super::{BadKey, well_known};
 use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
+use crate::randomness::Randomness;
 use crate::store::keys::SigningKey;
 
 /// One key, parsed.
@@ -84,20 +85,29 @@ impl Key {
     }
 }
 
-/// A new key: PKCS#8, and the required members of its JWK in lexicographic order (RFC 7518 §6, RFC 8037 §2).
-pub(super) fn generate(alg: &str) -> Result<(Vec<u8>, Map<String, Value>), Internal> {
+/// A new key, from the system's generator or the seed: PKCS#8, and the required members of its JWK in lexicographic order (RFC 7518 §6, RFC 8037 §2).
+pub(super) fn generate(alg: &str, randomness: &Randomness) -> Result<(Vec<u8>, Map<String, Value>), Internal> {
     let (private, members) = match alg {
         "RS256" | "PS256" => {
-            let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
+            let pair = match randomness.is_seeded() {
+                true => RsaKeyPair::from_pkcs8(&well_known::rsa(
+                    if alg == "PS256" { "PS256" } else { "RS256" },
+                    randomness,
+                )?)?,
+                false => RsaKeyPair::generate(KeySize::Rsa2048)?,
+            };
             let public = pair.public_key();
             let n = B64.encode(public.modulus().big_endian_without_leading_zero());
             let e = B64.encode(public.exponent().big_endian_without_leading_zero());
             (AsDer::<Pkcs8V1Der>::as_der(&pair)?.as_ref().to_vec(), json!({ "e": e, "kty": "RSA", "n": n }))
         }
-        "ES256" => elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256")?,
-        "ES384" => elliptic(&ECDSA_P384_SHA384_FIXED_SIGNING, "P-384")?,
+        "ES256" => elliptic("ES256", &ECDSA_P256_SHA256_FIXED_SIGNING, "P-256", randomness)?,
+        "ES384" => elliptic("ES384", &ECDSA_P384_SHA384_FIXED_SIGNING, "P-384", randomness)?,
         _ => {
-            let pair = Ed25519KeyPair::generate()?;
+            let pair = match randomness.is_seeded() {
+                true => well_known::ed25519(randomness)?,
+                false => Ed25519KeyPair::generate()?,
+            };
             (
                 pair.to_pkcs8()?.as_ref().to_vec(),
                 json!({ "crv": "Ed25519", "kty": "OKP", "x": B64.encode(pair.public_key()) }),
@@ -108,8 +118,16 @@ pub(super) fn generate(alg: &str) -> Result<(Vec<u8>, Map<String, Value>), Inter
     Ok((private, members))
 }
 
-fn elliptic(algorithm: &'static EcdsaSigningAlgorithm, curve: &str) -> Result<(Vec<u8>, Value), Internal> {
-    let pair = EcdsaKeyPair::generate(algorithm)?;
+fn elliptic(
+    alg: &'static str,
+    algorithm: &'static EcdsaSigningAlgorithm,
+    curve: &str,
+    randomness: &Randomness,
+) -> Result<(Vec<u8>, Value), Internal> {
+    let pair = match randomness.is_seeded() {
+        true => well_known::elliptic(alg, algorithm, randomness)?,
+        false => EcdsaKeyPair::generate(algorithm)?,
+    };
     // An uncompressed point: 0x04, then x and y, of one length.
     let point = &pair.public_key().as_ref()[1..];
     let (x, y) = point.split_at(point.len() / 2);

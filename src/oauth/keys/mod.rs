@@ -2,7 +2,8 @@
 //!
 //! A key is published as soon as it is made and signs a little later, when every cache of the key set has seen it. Keys stay
 //! published until the last token they signed has expired. Here are the verbs that make, read and change keys; [`algorithm`]
-//! has the table of algorithms, [`key`] what one key does, [`ring`] what a node knows of all of them.
+//! has the table of algorithms, [`key`] what one key does, [`ring`] what a node knows of all of them, `well_known` what
+//! follows from a seed.
 //!
 //! Each algorithm has a key of its own, RS256 and PS256 too, though one RSA key could serve both: `kid` then decides the
 //! algorithm (RFC 8725 §3.1), the `alg` that is published beside it is true, and libraries that compare the two are content.
@@ -15,12 +16,14 @@ use serde_json::{Value, json};
 use crate::domain::internal::Internal;
 use crate::domain::secret::{Digest, MasterKey, SealingKey};
 use crate::domain::time::Timestamp;
+use crate::randomness::Randomness;
 use crate::store::keys::SigningKey;
 use crate::store::{Json, Store};
 
 mod algorithm;
 mod key;
 mod ring;
+mod well_known;
 
 pub use algorithm::{ALGORITHMS, QUICK_ALGORITHMS, left_half};
 pub use key::Key;
@@ -39,6 +42,12 @@ pub const ID_TOKEN_LIFE: i64 = 3_600;
 pub struct WrongMasterKey(String);
 
 #[derive(Debug, thiserror::Error)]
+#[error(
+    "the signing key {0} is public knowledge: `countersign dev --seed` made this database, which is for nothing else"
+)]
+struct WellKnown(String);
+
+#[derive(Debug, thiserror::Error)]
 #[error("the cryptography library refuses a key: {0}")]
 struct BadKey(&'static str);
 
@@ -47,12 +56,13 @@ struct BadKey(&'static str);
 pub struct Keys {
     store: Store,
     sealing: SealingKey,
+    randomness: Randomness,
 }
 
 impl Keys {
     /// The keys of a store, sealed with this master key.
-    pub fn new(store: Store, master: &MasterKey) -> Self {
-        Self { store, sealing: SealingKey::new(master, "signing keys") }
+    pub fn new(store: Store, master: &MasterKey, randomness: Randomness) -> Self {
+        Self { store, sealing: SealingKey::new(master, "signing keys"), randomness }
     }
 
     /// Makes the first key of each of these algorithms that has none. Safe to call on many nodes at once: one makes them.
@@ -133,6 +143,9 @@ impl Keys {
         for row in rows {
             let private =
                 self.sealing.open(&row.kid, &row.private_key).ok_or_else(|| WrongMasterKey(row.kid.clone()))?;
+            if !self.randomness.is_seeded() && well_known::is_well_known(&private) {
+                return Err(WellKnown(row.kid).into());
+            }
             published.push(row.public_jwk.0.clone());
             keys.push(Arc::new(Key::parse(row, &private)?));
         }
@@ -140,8 +153,8 @@ impl Keys {
     }
 
     async fn generate(&self, alg: &str, now: Timestamp, signs_from: Timestamp) -> Result<SigningKey, Internal> {
-        let name = alg.to_owned();
-        let (private, mut jwk) = tokio::task::spawn_blocking(move || key::generate(&name)).await??;
+        let (name, randomness) = (alg.to_owned(), self.randomness.clone());
+        let (private, mut jwk) = tokio::task::spawn_blocking(move || key::generate(&name, &randomness)).await??;
         // RFC 7638 §3: the required members in lexicographic order, without spaces.
         let kid = B64.encode(Digest::of(Value::Object(jwk.clone()).to_string().as_bytes()).as_bytes());
         jwk.insert("kid".into(), json!(kid));

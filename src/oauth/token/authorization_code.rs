@@ -2,7 +2,6 @@
 
 use super::TokenRequest;
 use super::issue::{Minting, TokenResponse, opaque_token};
-use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
@@ -40,9 +39,9 @@ impl Provider {
 
         let resources = resource::requested(client, GRANT, params)?;
         let flow = client.flow(GRANT);
-        let id = new_row_id();
-        let opaque = opaque_token(flow, id);
-        let refresh = Bearer::generate(Kind::RefreshToken, id);
+        let id = self.randomness.row_id("sessions");
+        let opaque = opaque_token(flow, id, &self.randomness);
+        let refresh = self.randomness.bearer(Kind::RefreshToken, id);
         let lifetimes = self.lifetimes(flow, now);
         let audience = self.default_audience(client, GRANT).join(" ");
         if let Some(resources) = &resources

@@ -2,7 +2,6 @@
 
 use super::issue::{Minting, TokenResponse, opaque_token};
 use super::{TokenRequest, requested_scope};
-use crate::clock::new_row_id;
 use crate::domain::bearer::Bearer;
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
@@ -33,9 +32,9 @@ impl Provider {
             None => self.audience(client, request.params.text("audience"))?,
         };
         let flow = client.flow(GRANT);
-        let id = new_row_id();
+        let id = self.randomness.row_id("sessions");
         let lifetimes = self.lifetimes(flow, now);
-        let opaque = opaque_token(flow, id);
+        let opaque = opaque_token(flow, id, &self.randomness);
         if let Some(token) = &opaque {
             self.store
                 .insert_session(session(client, token, &scope.to_string(), &audience.join(" "), lifetimes.access, now))

@@ -16,6 +16,7 @@ use crate::oauth::Provider;
 use crate::oauth::access_token::TYP;
 use crate::oauth::encryption::Recipient;
 use crate::oauth::keys::{ID_TOKEN_LIFE, left_half};
+use crate::randomness::Randomness;
 
 /// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3): an object without null members.
 #[derive(Clone, Debug)]
@@ -216,8 +217,8 @@ struct NoKey(String);
 struct NoRecipient;
 
 /// A bearer value for the access token of a flow, unless that is to be a JWT.
-pub fn opaque_token(flow: &Flow, id: Uuid) -> Option<Bearer> {
-    (!flow.is_jwt()).then(|| Bearer::generate(Kind::AccessToken, id))
+pub fn opaque_token(flow: &Flow, id: Uuid, randomness: &Randomness) -> Option<Bearer> {
+    (!flow.is_jwt()).then(|| randomness.bearer(Kind::AccessToken, id))
 }
 
 fn one_or_many(audience: &[String]) -> Value {

@@ -2,8 +2,7 @@
 
 use super::issue::{Minting, TokenResponse, opaque_token};
 use super::{TokenRequest, requested_scope, scope_for_user};
-use crate::clock::new_row_id;
-use crate::domain::bearer::{Bearer, Kind};
+use crate::domain::bearer::Kind;
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::GrantType;
 use crate::domain::scope::{OFFLINE_ACCESS, OPENID};
@@ -42,11 +41,11 @@ impl Provider {
         let scope = scope_for_user(&user, &requested);
 
         let flow = client.flow(GRANT);
-        let id = new_row_id();
+        let id = self.randomness.row_id("sessions");
         let lifetimes = self.lifetimes(flow, now);
-        let opaque = opaque_token(flow, id);
+        let opaque = opaque_token(flow, id, &self.randomness);
         let refreshable = flow.refresh_token.unwrap_or_else(|| scope.contains(OFFLINE_ACCESS));
-        let refresh = refreshable.then(|| Bearer::generate(Kind::RefreshToken, id));
+        let refresh = refreshable.then(|| self.randomness.bearer(Kind::RefreshToken, id));
         let audience =
             resource::requested(client, GRANT, params)?.unwrap_or_else(|| self.default_audience(client, GRANT));
         let id_token = scope.contains(OPENID);

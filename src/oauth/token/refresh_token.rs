@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::issue::{Minting, TokenResponse};
 use super::{TokenRequest, requested_scope};
-use crate::clock::new_row_id;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
@@ -58,7 +57,7 @@ impl Provider {
             }
             found => found.unwrap_or_default(),
         };
-        let successor = new_row_id();
+        let successor = self.randomness.row_id("sessions");
         let lifetimes = self.lifetimes(client.flow(grant), now);
         let next = self.successor(&presented, client, grant, successor);
         let rotation = Rotation {

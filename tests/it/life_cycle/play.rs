@@ -15,6 +15,7 @@ use countersign::oauth::client_authentication::Basic;
 use countersign::oauth::token::TokenRequest;
 use countersign::oauth::{Failure, Params, Provider, Rules};
 use countersign::outbound::Outbound;
+use countersign::randomness::Randomness;
 use countersign::realm::documents;
 use countersign::resources::patch::Method;
 use countersign::resources::{Change, DocumentKind, Documents, Precondition, search};
@@ -77,6 +78,7 @@ impl Play {
     async fn new(server: &Server, capped: bool) -> Self {
         let (store, master) = (server.instance.store.clone(), server.settings.master_key.clone().unwrap());
         let rules = Rules {
+            internal_url: None,
             issuer: server.issuer().to_owned(),
             access_token_expiration: 3_600,
             max_refresh_token_expiration: capped.then_some(CAP),
@@ -91,11 +93,14 @@ impl Play {
         let observer = Client::from_document("observer", 0, true, Some(secret.clone()), observer).unwrap();
         let outbound = Outbound::new(Vec::new(), false, None).unwrap();
         let own = vec![observer];
-        let provider = Provider::new(rules, store.clone(), &master, own, Hashing::default(), outbound).await.unwrap();
+        let provider =
+            Provider::new(rules, store.clone(), &master, own, Hashing::default(), outbound, Randomness::default())
+                .await
+                .unwrap();
         let names = ["user", "client"].map(|kind| [0, 1].map(|i| format!("{kind}-{i}-{}", uuid::Uuid::new_v4())));
         let play = Self {
             provider,
-            documents: documents(&server.settings, store, &master, Hashing::default()),
+            documents: documents(&server.settings, store, &master, Hashing::default(), Randomness::default()),
             names,
             start: server.instance.clock.now().plus(LATER),
             model: Model { capped, ..Model::default() },
