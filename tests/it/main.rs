@@ -33,6 +33,7 @@ mod metadata_documents;
 mod outbound;
 mod pairwise;
 mod password_grant;
+mod perform;
 mod processes;
 mod prompts;
 mod races;
