@@ -113,7 +113,7 @@ impl Sent<'_> {
     fn show(&self, whole: bool) -> String {
         let mask = |name: &str, value: &str| mask(name, value, whole);
         let form = self.form.as_ref().map(|form| form.iter().map(|(name, value)| (name.as_str(), mask(name, value))));
-        let body = form.map(|form| Serializer::new(String::new()).extend_pairs(form).finish().replace("%2A", "*"));
+        let body = form.map(|form| Serializer::new(String::new()).extend_pairs(form).finish());
         let url = shown_url(self.url, whole);
         let mut text = format!("> {} {url}\n", if body.is_some() { "POST" } else { "GET" });
         let mut curl = "curl -s".to_owned();

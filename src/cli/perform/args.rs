@@ -4,17 +4,23 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-pub(in crate::cli) const HELP: &str = "Examples, with `countersign dev` in another terminal:
-  countersign perform authorization-code --client-id spa --auth-method none       in the browser
-  echo correct-horse-battery | countersign perform authorization-code --client-id spa --auth-method none --username alice --password-stdin
-  echo client-secret | countersign perform client-credentials --client-id web-app --client-secret-stdin
-  countersign perform password --client-id web-app --username alice               asks for both secrets
-  countersign perform refresh --issuer https://login.example.com --client-id web-app --refresh-token-file token.txt
+pub(in crate::cli) const HELP: &str = "Examples:
+  countersign dev                                       in another terminal
+  countersign perform authorization-code --client-id spa --auth-method none
+  echo correct-horse-battery | countersign perform authorization-code --client-id spa \\
+    --auth-method none --username alice --password-stdin
+  echo client-secret | countersign perform client-credentials --client-id web-app \\
+    --client-secret-stdin
+  countersign perform password --client-id web-app --username alice    asks for both secrets
+  countersign perform refresh --issuer https://login.example.com --client-id web-app \\
+    --refresh-token-file token.txt
 
-Secrets are asked for, or come from stdin, a file or the variables OAUTH_CLIENT_SECRET, OAUTH_PASSWORD and
-OAUTH_REFRESH_TOKEN; never from arguments, which every process list shows. Where several come from stdin, each is a
-line: the client's secret, then the password or refresh token.
-Exit codes: 0 done, 1 refused, unreachable or an ID token that does not verify, 2 the command line makes no sense.";
+Secrets are asked for, or come from stdin, a file or the variables OAUTH_CLIENT_SECRET,
+OAUTH_PASSWORD and OAUTH_REFRESH_TOKEN; never from arguments, which every process list
+shows. Where several come from stdin, each is a line: the client's secret, then the
+password or refresh token.
+Exit codes: 0 done, 1 refused, unreachable or an ID token that does not verify,
+2 the command line makes no sense.";
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Performed {
