@@ -76,7 +76,11 @@ pub(in crate::cli) fn human(time: Timestamp, now: Timestamp) -> String {
         7_200..172_800 => format!("{} h", far / 3_600),
         _ => format!("{} days", far / 86_400),
     };
-    let when = if seconds < 0 { format!("{far} ago") } else { format!("in {far}") };
+    let when = match seconds {
+        0 => "now".to_owned(),
+        1.. => format!("in {far}"),
+        _ => format!("{far} ago"),
+    };
     format!("{} ({when})", time.rfc3339())
 }
 
