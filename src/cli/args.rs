@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::flags::{Address, Flags, Server, Store, secrets_help};
+use super::{perform, token};
 use crate::config::Overrides;
 
 /// A standalone OAuth 2.0 and OpenID Connect authorization server.
@@ -55,6 +56,12 @@ pub(super) enum Command {
     /// Tell why a request was refused, by the id in its answer and in the log
     #[command(after_help = EXPLAIN)]
     Explain(ExplainArgs),
+    /// Get tokens from any issuer, as a client does, and look at them
+    #[command(subcommand, arg_required_else_help = true, after_help = perform::args::HELP)]
+    Perform(perform::args::Performed),
+    /// Tokens: take one apart, verify it
+    #[command(subcommand, arg_required_else_help = true, after_help = token::args::HELP)]
+    Token(token::args::TokenCommand),
     /// Exit with 0 when the server is ready
     #[command(after_help = HEALTH)]
     Health(HealthArgs),

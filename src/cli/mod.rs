@@ -1,7 +1,8 @@
 //! The command line: `countersign COMMAND`.
 //!
 //! [`args`] has its shape and its help, [`flags`] the settings as flags. Each command is a file: [`serve`] for `dev` and
-//! `serve`, [`bundles`] for `migrate`, `check`, `apply` and `export`, [`keys`], [`users`], [`clients`], [`explain`], [`health`]. They read
+//! `serve`, [`bundles`] for `migrate`, `check`, `apply` and `export`, [`keys`], [`users`], [`clients`], [`explain`], [`health`];
+//! [`perform`] and [`token`] are what a client of any issuer does, on [`wire`] and with what [`issuer`] finds. The others read
 //! settings ([`crate::config`]), call the rooms that know the rules, and print. Logs go to stderr; stdout carries only what
 //! was asked for, through [`output`].
 
@@ -14,13 +15,17 @@ mod documents;
 mod explain;
 mod flags;
 mod health;
+mod issuer;
 mod keys;
 mod logging;
 mod output;
+mod perform;
 mod pinned;
 mod prompt;
 mod serve;
+mod token;
 mod users;
+mod wire;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -59,6 +64,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::User(command) => block_on(users::run(command)),
         Command::Client(command) => block_on(clients::run(command)),
         Command::Explain(args) => block_on(explain::run(args)),
+        Command::Perform(command) => block_on(perform::run(command)),
+        Command::Token(command) => block_on(token::run(command)),
         Command::Health(args) => block_on(health::run(args)),
     }
 }
@@ -205,7 +212,9 @@ mod tests {
             for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
                 let name = arg.get_id().as_str();
                 assert!(
-                    !["secret", "password", "key"].iter().any(|word| name.contains(word)) || name == "tls-key",
+                    !["secret", "password", "key", "refresh_token"].iter().any(|word| name.contains(word))
+                        || name == "tls-key"
+                        || name.ends_with("_file"),
                     "{name}"
                 );
             }

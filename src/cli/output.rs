@@ -18,6 +18,11 @@ pub(super) fn complain(line: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// One line about what is being done, beside the answer.
+pub(super) fn progress(line: impl Display) {
+    complain(line);
+}
+
 /// Rows under a heading, in columns as wide as their widest cell.
 pub(super) fn answer_table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
     let mut widths = heading.map(|cell| cell.chars().count());

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AGE, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, USER_AGENT};
+use hyper::http::request::Builder;
 use hyper::{Method, Request, Response};
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
@@ -106,6 +108,16 @@ impl Outbound {
         within_time(url, post).await
     }
 
+    /// Sends a request that somebody composed by hand, and answers whatever comes back.
+    pub async fn send(&self, url: &str, request: Builder, body: String) -> Result<Response<Bytes>, Error> {
+        let send = async {
+            let mut exchange = self.connect(url).await?;
+            let (head, body) = exchange.send(request, body.into()).await?.into_parts();
+            Ok(Response::from_parts(head, read_body(body).await?))
+        };
+        within_time(url, send).await
+    }
+
     /// A connection to the server of a URL, if that is one we may reach.
     async fn connect(&self, url: &str) -> Result<Exchange, Kind> {
         let url = Url::parse(url).map_err(|_| Kind::NotAUrl)?;
@@ -132,11 +144,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    async fn send(
-        &mut self,
-        request: hyper::http::request::Builder,
-        body: Bytes,
-    ) -> Result<Response<hyper::body::Incoming>, Kind> {
+    async fn send(&mut self, request: Builder, body: Bytes) -> Result<Response<Incoming>, Kind> {
         let authority = &self.url[url::Position::BeforeHost..url::Position::AfterPort];
         let target = &self.url[url::Position::BeforePath..url::Position::AfterQuery];
         let request = request.uri(target).header(HOST, authority).header(USER_AGENT, NAME).body(Full::new(body));
@@ -186,13 +194,17 @@ const fn accept(status: u16) -> Result<(), Kind> {
     }
 }
 
-async fn read(response: Response<hyper::body::Incoming>) -> Result<Fetched, Kind> {
+async fn read(response: Response<Incoming>) -> Result<Fetched, Kind> {
     let (head, body) = response.into_parts();
+    Ok(Fetched { body: read_body(body).await?, headers: head.headers })
+}
+
+async fn read_body(body: Incoming) -> Result<Bytes, Kind> {
     let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| match error.downcast() {
         Ok(error) => Kind::Http(*error),
         Err(_) => Kind::TooLong,
     })?;
-    Ok(Fetched { body: body.to_bytes(), headers: head.headers })
+    Ok(body.to_bytes())
 }
 
 async fn within_time<T>(url: &str, work: impl Future<Output = Result<T, Kind>>) -> Result<T, Error> {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::support::{Database, Ended, Folder, both_folders};
 
-const COMMANDS: [&str; 10] =
-    ["dev", "serve", "migrate", "check", "apply", "export", "keys", "user", "client", "health"];
+const COMMANDS: [&str; 12] =
+    ["dev", "serve", "migrate", "check", "apply", "export", "keys", "user", "client", "perform", "token", "health"];
 
 fn fails(ended: &Ended, code: i32, words: &[&str]) {
     assert_eq!((ended.code, ended.stdout.as_str()), (code, ""), "{ended:?}");

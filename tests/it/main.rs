@@ -35,6 +35,7 @@ mod metadata_documents;
 mod outbound;
 mod pairwise;
 mod password_grant;
+mod perform;
 mod processes;
 mod prompts;
 mod races;

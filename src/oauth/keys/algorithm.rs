@@ -25,8 +25,9 @@ pub(super) fn verifying(name: &str) -> Option<Algorithm> {
 /// the algorithm uses. Of `EdDSA` the specification says nothing; Ed25519 uses SHA-512, and so do the libraries of the field.
 pub fn left_half(alg: &str, text: &str) -> String {
     let hash = match alg {
-        "EdDSA" => &SHA512,
-        "ES384" => &SHA384,
+        "EdDSA" | "Ed25519" => &SHA512,
+        alg if alg.ends_with("512") => &SHA512,
+        alg if alg.ends_with("384") => &SHA384,
         _ => &SHA256,
     };
     let hash = digest(hash, text.as_bytes());
