@@ -86,7 +86,6 @@ where
     serde_json::to_string(&rows).map_err(|error| Error::Encode(error.into()))
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
 fn id<S: Serializer>(id: &Uuid, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(id.simple().encode_lower(&mut Uuid::encode_buffer()))
 }
