@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::coalesce::Queue;
 use super::postgres::Loan;
-use super::{Db, Pools, Result, Store, Tx};
+use super::rows::{packed, unnested};
+use super::sqlite::Sqlite;
+use super::{Db, Pools, Result, Store};
 use crate::domain::time::Timestamp;
 
 #[derive(Clone, Debug, FromRow)]
@@ -84,50 +86,20 @@ pub(super) fn inserting(db: &Pools) -> Queue<Code, ()> {
         async move {
             match &db {
                 Db::Postgres(seat) => insert_postgres(&mut *seat.take().await?, &codes).await?,
-                Db::Sqlite(sqlite) => {
-                    let mut tx = sqlite.begin().await?;
-                    for code in &*codes {
-                        tx.insert_code(code).await?;
-                    }
-                    tx.commit().await?;
-                }
+                Db::Sqlite(sqlite) => insert_sqlite(sqlite, &codes).await?,
             }
             Ok(vec![(); codes.len()])
         }
     })
 }
 
-impl Tx {
-    async fn insert_code(&mut self, c: &Code) -> Result<()> {
-        sql!(
-            self.conn(),
-            execute,
-            concat!(
-                insert_code!(),
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
-            ),
-            c.id,
-            &c.digest,
-            &c.client_id,
-            c.client_epoch,
-            &c.redirect_uri,
-            c.redirect_required,
-            &c.code_challenge,
-            &c.user_id,
-            c.user_epoch,
-            c.login_id,
-            c.shared,
-            &c.scope,
-            c.id_token,
-            &c.nonce,
-            c.auth_time,
-            &c.claims,
-            c.family,
-            c.expires_at,
-            &c.resource,
-        )
-        .map(drop)
-    }
+/// The fields of new codes, in the order of `insert_code!`.
+macro_rules! fields {
+    ($bound:ident!($($before:tt)*)) => {
+        $bound!($($before)*, c => c.id, c.digest.as_slice(), c.client_id.as_str(), c.client_epoch, c.redirect_uri.as_str(),
+            c.redirect_required, c.code_challenge.as_deref(), c.user_id.as_str(), c.user_epoch, c.login_id, c.shared, c.scope.as_str(),
+            c.id_token, c.nonce.as_deref(), c.auth_time, c.claims.as_deref(), c.family, c.expires_at, c.resource.as_deref())
+    };
 }
 
 async fn insert_postgres(loan: &mut Loan, codes: &[Code]) -> Result<()> {
@@ -136,25 +108,18 @@ async fn insert_postgres(loan: &mut Loan, codes: &[Code]) -> Result<()> {
         "SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::bool[], $7::text[], $8::text[],
            $9::bigint[], $10::uuid[], $11::bool[], $12::text[], $13::bool[], $14::text[], $15::bigint[], $16::text[], $17::uuid[], $18::bigint[],
            $19::text[])"
-    ))
-    .bind(column!(codes, c => c.id))
-    .bind(column!(codes, c => c.digest.as_slice()))
-    .bind(column!(codes, c => c.client_id.as_str()))
-    .bind(column!(codes, c => c.client_epoch))
-    .bind(column!(codes, c => c.redirect_uri.as_str()))
-    .bind(column!(codes, c => c.redirect_required))
-    .bind(column!(codes, c => c.code_challenge.as_deref()))
-    .bind(column!(codes, c => c.user_id.as_str()))
-    .bind(column!(codes, c => c.user_epoch))
-    .bind(column!(codes, c => c.login_id))
-    .bind(column!(codes, c => c.shared))
-    .bind(column!(codes, c => c.scope.as_str()))
-    .bind(column!(codes, c => c.id_token))
-    .bind(column!(codes, c => c.nonce.as_deref()))
-    .bind(column!(codes, c => c.auth_time))
-    .bind(column!(codes, c => c.claims.as_deref()))
-    .bind(column!(codes, c => c.family))
-    .bind(column!(codes, c => c.expires_at))
-    .bind(column!(codes, c => c.resource.as_deref()));
+    ));
+    let insert = fields!(unnested!(insert, codes));
     lent!(loan, loan => insert.execute(loan.ask())).map(drop)
+}
+
+async fn insert_sqlite(sqlite: &Sqlite, codes: &[Code]) -> Result<()> {
+    let insert = concat!(
+        insert_code!(),
+        "SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+           value ->> 8, unhex(value ->> 9), value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
+           unhex(value ->> 16), value ->> 17, value ->> 18
+         FROM json_each($1)"
+    );
+    sqlx::query(insert).bind(fields!(packed!(codes))?).execute(&sqlite.writer).await.map(drop)
 }

@@ -53,13 +53,6 @@ macro_rules! lent {
 }
 use lent;
 
-/// One field of all that share a statement, as PostgreSQL's `unnest` takes it.
-macro_rules! column {
-    ($rows:expr, $row:ident => $value:expr) => {
-        $rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
-}
-
 mod coalesce;
 pub mod codes;
 pub mod documents;
@@ -71,6 +64,7 @@ mod postgres;
 pub mod redemption;
 pub mod registrations;
 pub mod rotation;
+mod rows;
 pub mod session_search;
 pub mod sessions;
 pub mod snapshot;

@@ -10,8 +10,10 @@ use uuid::Uuid;
 use super::coalesce::Queue;
 use super::codes::{Code, columns};
 use super::postgres::Loan;
-use super::sessions::{SPENT_KEPT, Session, insert_columns};
-use super::{Db, Pools, Result, Store, Tx};
+use super::rows::{packed, unnested};
+use super::sessions::{SPENT_KEPT, insert_columns};
+use super::sqlite::Sqlite;
+use super::{Db, Pools, Result, Store};
 use crate::domain::secret::Digest;
 use crate::domain::time::Timestamp;
 
@@ -103,60 +105,10 @@ pub(super) fn redeeming(db: &Pools) -> Queue<Redemption, Option<Redeemed>> {
         async move {
             match &db {
                 Db::Postgres(seat) => redeem_postgres(&mut *seat.take().await?, &redemptions).await,
-                Db::Sqlite(sqlite) => {
-                    let mut tx = sqlite.begin().await?;
-                    let mut redeemed = Vec::with_capacity(redemptions.len());
-                    for redemption in &*redemptions {
-                        redeemed.push(redeem_sqlite(&mut tx, redemption).await?);
-                    }
-                    tx.commit().await?;
-                    Ok(redeemed)
-                }
+                Db::Sqlite(sqlite) => redeem_sqlite(sqlite, &redemptions).await,
             }
         }
     })
-}
-
-async fn redeem_sqlite(tx: &mut Tx, r: &Redemption) -> Result<Option<Redeemed>> {
-    let claimed = sql!(
-        tx.conn(),
-        execute,
-        "UPDATE authorization_code SET claimed_at = $1, session_id = $2
-         WHERE id = $3 AND digest = $4 AND client_id = $5 AND client_epoch = $6 AND claimed_at IS NULL AND expires_at > $1
-           AND ((redirect_uri = $7) OR ($7 IS NULL AND NOT redirect_required))
-           AND ((code_challenge = $8) OR ($8 IS NULL AND code_challenge IS NULL))
-           AND EXISTS (SELECT 1 FROM session login WHERE login.id = login_id AND login.family_ended_at IS NULL)",
-        r.now,
-        r.session_id,
-        r.id,
-        r.digest.as_bytes(),
-        &r.client_id,
-        r.client_epoch,
-        &r.redirect_uri,
-        &r.code_challenge,
-    )?;
-    if claimed == 0 {
-        return Ok(None);
-    }
-    let redeemed = sql!(
-        tx.conn(),
-        fetch_one as Redeemed,
-        concat!(
-            "SELECT ",
-            redeemed!(),
-            ", ($2 OR ($3 AND instr(' ' || c.scope || ' ', ' offline_access ') > 0)) AS refreshable
-             FROM authorization_code c",
-            joins!(),
-            "WHERE c.id = $1"
-        ),
-        r.id,
-        r.refresh_always,
-        r.refresh_if_asked,
-    )?;
-    if redeemed.person_active {
-        tx.insert_session(&r.session(&redeemed)).await?;
-    }
-    Ok(Some(redeemed))
 }
 
 impl Redemption {
@@ -164,38 +116,64 @@ impl Redemption {
     pub fn audience<'a>(&'a self, code: &'a Code) -> &'a str {
         self.resource.as_deref().or(code.resource.as_deref()).unwrap_or(&self.audience)
     }
+}
 
-    fn session(&self, redeemed: &Redeemed) -> Session {
-        let code = &redeemed.code;
-        let refresh = redeemed.refreshable;
-        Session {
-            id: self.session_id,
-            kind: "authorization_code".into(),
-            family: code.family.unwrap_or(self.session_id),
-            parent: Some(code.login_id),
-            shared: code.shared,
-            user_id: Some(code.user_id.clone()),
-            user_epoch: Some(code.user_epoch),
-            client_id: Some(code.client_id.clone()),
-            client_epoch: Some(code.client_epoch),
-            scope: code.scope.clone(),
-            granted_scope: code.scope.clone(),
-            audience: self.audience(code).to_owned(),
-            id_token: code.id_token,
-            token_digest: self.token_digest.map(|digest| digest.as_bytes().into()),
-            token_expires_at: self.token_expires_at,
-            refresh_digest: refresh.then(|| self.refresh_digest.as_bytes().into()),
-            refresh_expires_at: self.refresh_expires_at.filter(|_| refresh),
-            refresh_limit: self.refresh_limit.filter(|_| refresh),
-            rotated_at: None,
-            successor: None,
-            auth_time: Some(code.auth_time),
-            claims: code.claims.clone(),
-            seen_at: self.now,
-            created_at: self.now,
-            ended_at: None,
-        }
-    }
+/// The fields of what is presented, in the order in which both databases name them.
+macro_rules! fields {
+    ($bound:ident!($($before:tt)*)) => {
+        $bound!($($before)*, r => r.id, r.digest.as_bytes(), r.client_id.as_str(), r.client_epoch, r.redirect_uri.as_deref(),
+            r.code_challenge.as_deref(), r.session_id, r.token_digest.as_ref().map(Digest::as_bytes), r.token_expires_at,
+            r.audience.as_str(), r.refresh_digest.as_bytes(), r.refresh_expires_at, r.refresh_limit, r.refresh_always,
+            r.refresh_if_asked, r.now, r.resource.as_deref())
+    };
+}
+macro_rules! asked_sqlite {
+    () => {
+        "(SELECT unhex(value ->> 0) AS id, unhex(value ->> 1) AS digest, value ->> 2 AS client_id, value ->> 3 AS client_epoch,
+            value ->> 4 AS redirect_uri, value ->> 5 AS code_challenge, unhex(value ->> 6) AS session_id,
+            unhex(value ->> 7) AS token_digest, value ->> 8 AS token_expires_at, value ->> 9 AS audience,
+            unhex(value ->> 10) AS refresh_digest, value ->> 11 AS refresh_expires_at, value ->> 12 AS refresh_limit,
+            value ->> 13 AS refresh_always, value ->> 14 AS refresh_if_asked, value ->> 15 AS now, value ->> 16 AS resource
+          FROM json_each($1)) AS q"
+    };
+}
+/// The codes that were claimed for these requests, with what that takes.
+macro_rules! claimed_sqlite {
+    () => {
+        concat!(
+            "(SELECT c.*, q.token_digest, q.token_expires_at, COALESCE(q.resource, c.resource, q.audience) AS audience, q.refresh_digest,
+                q.refresh_expires_at, q.refresh_limit, q.now,
+                (q.refresh_always OR (q.refresh_if_asked AND instr(' ' || c.scope || ' ', ' offline_access ') > 0)) AS refreshable
+              FROM ", asked_sqlite!(), " CROSS JOIN authorization_code AS c ON c.id = q.id AND c.session_id = q.session_id) AS c"
+        )
+    };
+}
+
+/// Three statements for all, which go to SQLite as one text. Of two requests for one code the first statement claims it for one; whose
+/// session is written there says for which.
+async fn redeem_sqlite(sqlite: &Sqlite, redemptions: &[Redemption]) -> Result<Vec<Option<Redeemed>>> {
+    let query = sqlx::query_as(concat!(
+        "UPDATE authorization_code AS c SET claimed_at = q.now, session_id = q.session_id
+         FROM ", asked_sqlite!(), "
+         WHERE c.id = q.id AND c.digest = q.digest AND c.client_id = q.client_id AND c.client_epoch = q.client_epoch
+           AND c.claimed_at IS NULL AND c.expires_at > q.now
+           AND ((c.redirect_uri = q.redirect_uri) OR (q.redirect_uri IS NULL AND NOT c.redirect_required))
+           AND ((c.code_challenge = q.code_challenge) OR (q.code_challenge IS NULL AND c.code_challenge IS NULL))
+           AND EXISTS (SELECT 1 FROM session login WHERE login.id = c.login_id AND login.family_ended_at IS NULL);
+         ", insert_columns!(), "
+         SELECT session_id, 'authorization_code', COALESCE(family, session_id), login_id, shared, c.user_id, user_epoch, c.client_id,
+           client_epoch, scope, scope, audience, id_token, token_digest, token_expires_at, CASE WHEN refreshable THEN refresh_digest END,
+           CASE WHEN refreshable THEN refresh_expires_at END, CASE WHEN refreshable THEN refresh_limit END, auth_time, claims, now, now,
+           CASE WHEN refreshable THEN max(token_expires_at, min(COALESCE(refresh_expires_at, now + $2), now + $2)) ELSE token_expires_at END
+         FROM ", claimed_sqlite!(), joins!(), "WHERE d.active AND d.epoch = c.user_epoch;
+         SELECT ", redeemed!(), ", c.refreshable FROM ", claimed_sqlite!(), joins!()
+    ))
+    .bind(fields!(packed!(redemptions))?)
+    .bind(SPENT_KEPT);
+    let mut tx = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
+    let rows = query.fetch_all(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(in_order(redemptions, rows))
 }
 
 /// One statement for all. It goes through the ids in their order, so that the batches of several nodes wait for each other rather than
@@ -206,7 +184,7 @@ async fn redeem_postgres(loan: &mut Loan, redemptions: &[Redemption]) -> Result<
     let query = sqlx::query_as(concat!(
         "WITH q AS (
            SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
-             $9::bigint[], $10::text[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bool[], $15::bool[], $16::bigint[], $18::text[])
+             $9::bigint[], $10::text[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bool[], $15::bool[], $16::bigint[], $17::text[])
              AS q(id, digest, client_id, client_epoch, redirect_uri, code_challenge, session_id, token_digest, token_expires_at,
                audience, refresh_digest, refresh_expires_at, refresh_limit, refresh_always, refresh_if_asked, now, resource)),
          c AS (
@@ -227,30 +205,18 @@ async fn redeem_postgres(loan: &mut Loan, redemptions: &[Redemption]) -> Result<
            SELECT session_id, 'authorization_code', COALESCE(family, session_id), login_id, shared, user_id, user_epoch, client_id, client_epoch, scope,
              scope, audience, id_token, token_digest, token_expires_at, CASE WHEN refreshable THEN refresh_digest END,
              CASE WHEN refreshable THEN refresh_expires_at END, CASE WHEN refreshable THEN refresh_limit END, auth_time, claims, now, now,
-             CASE WHEN refreshable THEN GREATEST(token_expires_at, LEAST(refresh_expires_at, now + $17)) ELSE token_expires_at END
+             CASE WHEN refreshable THEN GREATEST(token_expires_at, LEAST(refresh_expires_at, now + $18)) ELSE token_expires_at END
            FROM found WHERE person_active)
          SELECT * FROM found"
-    ))
-    .bind(column!(ordered, r => r.id))
-    .bind(column!(ordered, r => r.digest.as_bytes()))
-    .bind(column!(ordered, r => r.client_id.as_str()))
-    .bind(column!(ordered, r => r.client_epoch))
-    .bind(column!(ordered, r => r.redirect_uri.as_deref()))
-    .bind(column!(ordered, r => r.code_challenge.as_deref()))
-    .bind(column!(ordered, r => r.session_id))
-    .bind(column!(ordered, r => r.token_digest.as_ref().map(Digest::as_bytes)))
-    .bind(column!(ordered, r => r.token_expires_at))
-    .bind(column!(ordered, r => r.audience.as_str()))
-    .bind(column!(ordered, r => r.refresh_digest.as_bytes()))
-    .bind(column!(ordered, r => r.refresh_expires_at))
-    .bind(column!(ordered, r => r.refresh_limit))
-    .bind(column!(ordered, r => r.refresh_always))
-    .bind(column!(ordered, r => r.refresh_if_asked))
-    .bind(column!(ordered, r => r.now))
-    .bind(SPENT_KEPT)
-    .bind(column!(ordered, r => r.resource.as_deref()));
-    let rows: Vec<Redeemed> = lent!(loan, loan => query.fetch_all(loan.ask()))?;
+    ));
+    let query = fields!(unnested!(query, ordered)).bind(SPENT_KEPT);
+    let rows = lent!(loan, loan => query.fetch_all(loan.ask()))?;
+    Ok(in_order(redemptions, rows))
+}
+
+/// What was redeemed, for those it was redeemed for.
+fn in_order(redemptions: &[Redemption], rows: Vec<Redeemed>) -> Vec<Option<Redeemed>> {
     let mut redeemed: HashMap<Option<Uuid>, Redeemed> =
         rows.into_iter().map(|row| (row.code.session_id, row)).collect();
-    Ok(redemptions.iter().map(|r| redeemed.remove(&Some(r.session_id))).collect())
+    redemptions.iter().map(|r| redeemed.remove(&Some(r.session_id))).collect()
 }

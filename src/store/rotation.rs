@@ -7,8 +7,10 @@ use uuid::Uuid;
 
 use super::coalesce::Queue;
 use super::postgres::Loan;
+use super::rows::{packed, unnested};
 use super::sessions::{Found, SPENT_KEPT, columns, insert_columns, join_person, live};
-use super::{Db, Pools, Result, Store, Tx};
+use super::sqlite::Sqlite;
+use super::{Db, Pools, Result, Store};
 use crate::domain::secret::Digest;
 use crate::domain::time::Timestamp;
 
@@ -56,76 +58,55 @@ pub(super) fn rotating(db: &Pools) -> Queue<Rotation, Option<Found>> {
         async move {
             match &db {
                 Db::Postgres(seat) => rotate_postgres(&mut *seat.take().await?, &rotations).await,
-                Db::Sqlite(sqlite) => {
-                    let mut tx = sqlite.begin().await?;
-                    let mut made = Vec::with_capacity(rotations.len());
-                    for rotation in &*rotations {
-                        made.push(rotate_sqlite(&mut tx, rotation).await?);
-                    }
-                    tx.commit().await?;
-                    Ok(made)
-                }
+                Db::Sqlite(sqlite) => rotate_sqlite(sqlite, &rotations).await,
             }
         }
     })
 }
 
-async fn rotate_sqlite(tx: &mut Tx, r: &Rotation) -> Result<Option<Found>> {
-    let spent = sql!(
-        tx.conn(),
-        execute,
-        concat!(
-            "UPDATE session AS s SET rotated_at = $1, successor = $2, expires_at = min(expires_at, $1 + $7)
-             WHERE id = $3 AND refresh_digest = $4 AND client_id = $5 AND client_epoch = $6 AND kind = $8 AND rotated_at IS NULL
-               AND (refresh_expires_at IS NULL OR refresh_expires_at > $1)
-               AND ",
-            live!()
-        ),
-        r.now,
-        r.successor,
-        r.id,
-        r.digest.as_bytes(),
-        &r.client_id,
-        r.client_epoch,
-        SPENT_KEPT,
-        r.kind,
-    )?;
-    if spent == 0 {
-        return Ok(None);
-    }
-    sql!(
-        tx.conn(),
-        execute,
-        concat!(
-            insert_columns!(),
-            "SELECT $1, kind, family, parent, shared, user_id, user_epoch, client_id, client_epoch, COALESCE($2, granted_scope), granted_scope,
-               audience, id_token, $3, $4, $5,
-               CASE WHEN $6 IS NULL OR refresh_limit < $6 THEN refresh_limit ELSE $6 END, refresh_limit, auth_time, claims, $7, $7,
-               max($4, min(COALESCE($6, $7 + $8), $7 + $8))
-             FROM session WHERE id = $9"
-        ),
-        r.successor,
-        &r.scope,
-        r.token_digest.as_ref().map(Digest::as_bytes),
-        r.token_expires_at,
-        r.refresh_digest.as_bytes(),
-        r.refresh_expires_at,
-        r.now,
-        SPENT_KEPT,
-        r.id,
-    )?;
-    sql!(
-        tx.conn(),
-        fetch_optional as Found,
-        concat!(
-            "SELECT ",
-            columns!(),
-            ", TRUE AS live, person.body AS person, person.updated_at AS person_updated_at FROM session s",
-            join_person!(),
-            "WHERE s.id = $1"
-        ),
-        r.successor,
-    )
+/// The fields of what is presented, in the order in which both databases name them.
+macro_rules! fields {
+    ($bound:ident!($($before:tt)*)) => {
+        $bound!($($before)*, r => r.id, r.digest.as_bytes(), r.client_id.as_str(), r.client_epoch, r.kind, r.scope.as_deref(),
+            r.successor, r.token_digest.as_ref().map(Digest::as_bytes), r.refresh_digest.as_bytes(), r.token_expires_at,
+            r.refresh_expires_at, r.now)
+    };
+}
+macro_rules! asked_sqlite {
+    () => {
+        "(SELECT unhex(value ->> 0) AS id, unhex(value ->> 1) AS digest, value ->> 2 AS client_id, value ->> 3 AS client_epoch,
+            value ->> 4 AS kind, value ->> 5 AS scope, unhex(value ->> 6) AS successor, unhex(value ->> 7) AS token_digest,
+            unhex(value ->> 8) AS refresh_digest, value ->> 9 AS token_expires_at, value ->> 10 AS refresh_expires_at, value ->> 11 AS now
+          FROM json_each($1)) AS q"
+    };
+}
+
+/// Three statements for all, which go to SQLite as one text. Of two requests for one token the first statement spends it for one; whose
+/// successor is written there says for which.
+async fn rotate_sqlite(sqlite: &Sqlite, rotations: &[Rotation]) -> Result<Vec<Option<Found>>> {
+    let query = sqlx::query_as(concat!(
+        "UPDATE session AS s SET rotated_at = q.now, successor = q.successor, expires_at = min(s.expires_at, q.now + $2)
+         FROM ", asked_sqlite!(), "
+         WHERE s.id = q.id AND s.refresh_digest = q.digest AND s.client_id = q.client_id AND s.client_epoch = q.client_epoch
+           AND s.kind = q.kind AND s.rotated_at IS NULL AND (s.refresh_expires_at IS NULL OR s.refresh_expires_at > q.now)
+           AND ", live!(), ";
+         ", insert_columns!(), "
+         SELECT q.successor, spent.kind, family, parent, shared, user_id, user_epoch, spent.client_id, spent.client_epoch,
+           COALESCE(q.scope, granted_scope), granted_scope, audience, id_token, q.token_digest, q.token_expires_at, q.refresh_digest,
+           CASE WHEN q.refresh_expires_at IS NULL OR refresh_limit < q.refresh_expires_at THEN refresh_limit ELSE q.refresh_expires_at END,
+           refresh_limit, auth_time, claims, q.now, q.now,
+           max(q.token_expires_at, min(COALESCE(q.refresh_expires_at, q.now + $2), q.now + $2))
+         FROM ", asked_sqlite!(), " CROSS JOIN session AS spent ON spent.id = q.id AND spent.successor = q.successor;
+         SELECT ", columns!(), ", TRUE AS live, person.body AS person, person.updated_at AS person_updated_at
+         FROM (SELECT unhex(value ->> 6) AS successor FROM json_each($1)) AS q CROSS JOIN session AS s ON s.id = q.successor",
+        join_person!()
+    ))
+    .bind(fields!(packed!(rotations))?)
+    .bind(SPENT_KEPT);
+    let mut tx = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
+    let rows = query.fetch_all(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(in_order(rotations, rows))
 }
 
 /// One statement for all. It goes through the ids in their order, so that the batches of several nodes wait for each other rather than
@@ -158,21 +139,14 @@ async fn rotate_postgres(loan: &mut Loan, rotations: &[Rotation]) -> Result<Vec<
            RETURNING *)
          SELECT ", columns!(), ", TRUE AS live, person.body AS person, person.updated_at AS person_updated_at FROM s",
         join_person!()
-    ))
-    .bind(column!(ordered, r => r.id))
-    .bind(column!(ordered, r => r.digest.as_bytes()))
-    .bind(column!(ordered, r => r.client_id.as_str()))
-    .bind(column!(ordered, r => r.client_epoch))
-    .bind(column!(ordered, r => r.kind))
-    .bind(column!(ordered, r => r.scope.as_deref()))
-    .bind(column!(ordered, r => r.successor))
-    .bind(column!(ordered, r => r.token_digest.as_ref().map(Digest::as_bytes)))
-    .bind(column!(ordered, r => r.refresh_digest.as_bytes()))
-    .bind(column!(ordered, r => r.token_expires_at))
-    .bind(column!(ordered, r => r.refresh_expires_at))
-    .bind(column!(ordered, r => r.now))
-    .bind(SPENT_KEPT);
-    let rows: Vec<Found> = lent!(loan, loan => query.fetch_all(loan.ask()))?;
+    ));
+    let query = fields!(unnested!(query, ordered)).bind(SPENT_KEPT);
+    let rows = lent!(loan, loan => query.fetch_all(loan.ask()))?;
+    Ok(in_order(rotations, rows))
+}
+
+/// What was made, for those it was made for.
+fn in_order(rotations: &[Rotation], rows: Vec<Found>) -> Vec<Option<Found>> {
     let mut made: HashMap<Uuid, Found> = rows.into_iter().map(|row| (row.session.id, row)).collect();
-    Ok(rotations.iter().map(|r| made.remove(&r.successor)).collect())
+    rotations.iter().map(|r| made.remove(&r.successor)).collect()
 }

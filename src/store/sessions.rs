@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use super::coalesce::Queue;
 use super::postgres::Loan;
+use super::rows::{packed, unnested};
+use super::sqlite::Sqlite;
 use super::{Db, Pools, Result, Store, Tx};
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
@@ -294,17 +296,21 @@ pub(super) fn inserting(db: &Pools) -> Queue<Session, ()> {
         async move {
             match &db {
                 Db::Postgres(seat) => insert_postgres(&mut *seat.take().await?, &sessions).await?,
-                Db::Sqlite(sqlite) => {
-                    let mut tx = sqlite.begin().await?;
-                    for session in &*sessions {
-                        tx.insert_session(session).await?;
-                    }
-                    tx.commit().await?;
-                }
+                Db::Sqlite(sqlite) => insert_sqlite(sqlite, &sessions).await?,
             }
             Ok(vec![(); sessions.len()])
         }
     })
+}
+
+/// The fields of new sessions, in the order of `insert_columns!`.
+macro_rules! fields {
+    ($bound:ident!($($before:tt)*)) => {
+        $bound!($($before)*, s => s.id, s.kind.as_str(), s.family, s.parent, s.shared, s.user_id.as_deref(), s.user_epoch,
+            s.client_id.as_deref(), s.client_epoch, s.scope.as_str(), s.granted_scope.as_str(), s.audience.as_str(), s.id_token,
+            s.token_digest.as_deref(), s.token_expires_at, s.refresh_digest.as_deref(), s.refresh_expires_at, s.refresh_limit,
+            s.auth_time, s.claims.as_deref(), s.seen_at, s.created_at, s.row_expires_at())
+    };
 }
 
 async fn insert_postgres(loan: &mut Loan, sessions: &[Session]) -> Result<()> {
@@ -313,31 +319,20 @@ async fn insert_postgres(loan: &mut Loan, sessions: &[Session]) -> Result<()> {
         "SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bool[], $6::text[], $7::bigint[], $8::text[],
            $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bool[], $14::bytea[], $15::bigint[], $16::bytea[],
            $17::bigint[], $18::bigint[], $19::bigint[], $20::text[], $21::bigint[], $22::bigint[], $23::bigint[])"
-    ))
-    .bind(column!(sessions, s => s.id))
-    .bind(column!(sessions, s => s.kind.as_str()))
-    .bind(column!(sessions, s => s.family))
-    .bind(column!(sessions, s => s.parent))
-    .bind(column!(sessions, s => s.shared))
-    .bind(column!(sessions, s => s.user_id.as_deref()))
-    .bind(column!(sessions, s => s.user_epoch))
-    .bind(column!(sessions, s => s.client_id.as_deref()))
-    .bind(column!(sessions, s => s.client_epoch))
-    .bind(column!(sessions, s => s.scope.as_str()))
-    .bind(column!(sessions, s => s.granted_scope.as_str()))
-    .bind(column!(sessions, s => s.audience.as_str()))
-    .bind(column!(sessions, s => s.id_token))
-    .bind(column!(sessions, s => s.token_digest.as_deref()))
-    .bind(column!(sessions, s => s.token_expires_at))
-    .bind(column!(sessions, s => s.refresh_digest.as_deref()))
-    .bind(column!(sessions, s => s.refresh_expires_at))
-    .bind(column!(sessions, s => s.refresh_limit))
-    .bind(column!(sessions, s => s.auth_time))
-    .bind(column!(sessions, s => s.claims.as_deref()))
-    .bind(column!(sessions, s => s.seen_at))
-    .bind(column!(sessions, s => s.created_at))
-    .bind(column!(sessions, s => s.row_expires_at()));
+    ));
+    let insert = fields!(unnested!(insert, sessions));
     lent!(loan, loan => insert.execute(loan.ask())).map(drop)
+}
+
+async fn insert_sqlite(sqlite: &Sqlite, sessions: &[Session]) -> Result<()> {
+    let insert = concat!(
+        insert_columns!(),
+        "SELECT unhex(value ->> 0), value ->> 1, unhex(value ->> 2), unhex(value ->> 3), value ->> 4, value ->> 5, value ->> 6,
+           value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, unhex(value ->> 13), value ->> 14,
+           unhex(value ->> 15), value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20, value ->> 21, value ->> 22
+         FROM json_each($1)"
+    );
+    sqlx::query(insert).bind(fields!(packed!(sessions))?).execute(&sqlite.writer).await.map(drop)
 }
 
 impl Session {
@@ -379,42 +374,6 @@ impl Tx {
             user_id,
             client_id,
             now,
-        )
-        .map(drop)
-    }
-
-    /// Inserts a session inside a larger step.
-    pub(super) async fn insert_session(&mut self, s: &Session) -> Result<()> {
-        sql!(
-            self.conn(),
-            execute,
-            concat!(
-                insert_columns!(),
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)"
-            ),
-            s.id,
-            &s.kind,
-            s.family,
-            s.parent,
-            s.shared,
-            &s.user_id,
-            s.user_epoch,
-            &s.client_id,
-            s.client_epoch,
-            &s.scope,
-            &s.granted_scope,
-            &s.audience,
-            s.id_token,
-            &s.token_digest,
-            s.token_expires_at,
-            &s.refresh_digest,
-            s.refresh_expires_at,
-            s.refresh_limit,
-            s.auth_time,
-            &s.claims,
-            s.seen_at,
-            s.created_at,
-            s.row_expires_at(),
         )
         .map(drop)
     }

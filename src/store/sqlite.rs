@@ -30,6 +30,8 @@ impl Sqlite {
             // acknowledged must last.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(PATIENCE)
+            // What it takes to undo a statement of many rows would be a file otherwise, made and removed for each.
+            .pragma("temp_store", "MEMORY")
             .optimize_on_close(true, None);
         let pool = |connections| {
             let pool = SqlitePoolOptions::new().max_connections(connections);
