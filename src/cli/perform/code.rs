@@ -13,7 +13,7 @@ use crate::cli::Failure;
 use crate::cli::output::progress;
 use crate::cli::wire::tame;
 use crate::domain::pkce::CodeVerifier;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, random};
 
 pub(super) async fn run(args: CodeArgs) -> Result<(), Failure> {
     let mut client = Client::prepare(&args.common).await?;
@@ -34,7 +34,7 @@ pub(super) async fn run(args: CodeArgs) -> Result<(), Failure> {
         (None, true) => (None, format!("http://127.0.0.1:{}/callback", if args.port == 0 { 8_250 } else { args.port })),
     };
     let redirect_uri = args.redirect_uri.clone().unwrap_or(redirect_uri);
-    let (state, verifier) = (Secret::generate(), CodeVerifier::generate());
+    let (state, verifier) = (Secret::generate(), CodeVerifier::of_bits(random()));
     let openid = client.scope.split(' ').any(|scope| scope == "openid");
     let nonce = openid.then(Secret::generate);
     let endpoint = client.endpoint(args.authorization_endpoint.as_deref(), "authorization_endpoint")?;
