@@ -281,7 +281,7 @@ pub async fn fill(
     match contents {
         Contents::Own => {
             if settings.mode == Mode::Dev {
-                demo::prepare(documents, now).await?;
+                demo::prepare(documents, issuer, now).await?;
             }
             if !settings.bundles.is_empty() {
                 let items = bundle::read(&settings.bundles, &|name| std::env::var(name).ok()).map_err(Error::Bundle)?;

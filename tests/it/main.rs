@@ -54,6 +54,7 @@ mod rest_validation;
 mod revocation;
 mod rp_initiated_logout;
 mod safe_answers;
+mod sandbox;
 mod schema;
 mod session_management;
 mod sessions;
