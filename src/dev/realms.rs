@@ -21,6 +21,7 @@ use super::control::Wrong;
 use super::desk::{Desk, Stay};
 use super::input::{Text, seconds};
 use crate::clock::Clock;
+use crate::config::Issuer;
 use crate::realm::{self, Common, Contents, Error, Realm, SlowKeys};
 use crate::resources::bundle;
 use crate::store::snapshot::Snapshot;
@@ -87,12 +88,12 @@ impl Realms {
     }
 
     /// One that holds the resources that the server began with, and no keys.
-    async fn own(&self, common: &Common) -> Result<&Snapshot, Error> {
+    async fn own(&self, common: &Common, issuer: &Issuer) -> Result<&Snapshot, Error> {
         let make = async || {
             let store = Store::in_memory(self.empty().await?).await?;
             let clock = Clock::default();
             let documents = common.documents(store.clone(), common.randomness(&clock));
-            realm::begin(common.settings(), &documents, clock.now()).await?;
+            realm::begin(common.settings(), &documents, issuer, clock.now()).await?;
             let image = store.snapshot().await?;
             store.close().await;
             Ok(image)
@@ -138,7 +139,7 @@ pub(super) async fn found(
         return Err(Error::Bundle(problems).into());
     }
     let (image, contents) = match items.is_empty() {
-        true => (inner.realms.own(&inner.common).await?, Contents::Stored),
+        true => (inner.realms.own(&inner.common, &inner.main.realm().issuer).await?, Contents::Stored),
         false => (inner.realms.empty().await?, Contents::Items(&items)),
     };
     let store = Store::in_memory(image).await?;

@@ -102,6 +102,12 @@ impl Registry {
         Ok(Some(client))
     }
 
+    /// The clients of the settings, and the first documents by id, at most so many.
+    pub async fn clients(&self, limit: i64) -> Result<Vec<Arc<Client>>, Internal> {
+        let documents = self.0.store.clients(limit).await?;
+        Ok(self.0.own.iter().cloned().chain(documents.into_iter().map(Arc::new)).collect())
+    }
+
     /// The client of this id as it is now, for one who begins: a metadata document that is not fresh is fetched anew.
     pub async fn current_client(&self, id: &str) -> Result<Option<Arc<Client>>, Internal> {
         match self.documents_of(id) {

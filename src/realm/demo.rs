@@ -13,7 +13,7 @@ use crate::resources::apply::Options;
 use crate::resources::bundle::{self, Item};
 use crate::resources::kind::DocumentKind;
 use crate::store::Store;
-use crate::web::dev::{CLIENT, Dev};
+use crate::web::dev::{ADMIN_SECRET, CLIENT, Dev};
 
 const BUNDLE: &str = include_str!("demo.yaml");
 /// The password of the demo users, which everybody knows, hashed beforehand: a start should take no time.
@@ -31,10 +31,10 @@ pub struct Demo {
 
 /// Fills an empty database with the demo resources. One that holds others is left alone, and so is one that holds the demo: a
 /// password that was changed since must not become the well-known one again.
-pub(super) async fn prepare(documents: &Documents, now: Timestamp) -> Result<(), Error> {
+pub(super) async fn prepare(documents: &Documents, issuer: &Issuer, now: Timestamp) -> Result<(), Error> {
     let empty = !documents.store().begin().await?.has_documents().await?;
     if empty {
-        let items: Vec<Item> = items().iter().map(hashed).collect();
+        let items: Vec<Item> = items().iter().map(|item| at_the_sandbox(hashed(item), issuer)).collect();
         documents.apply(&items, Options::default(), now).await?;
     }
     Ok(())
@@ -65,6 +65,18 @@ fn hashed(item: &Item) -> Item {
     item
 }
 
+/// The item so that the sandbox can use it: a client that comes back anywhere comes back there too.
+fn at_the_sandbox(mut item: Item, issuer: &Issuer) -> Item {
+    for (list, page) in
+        [("/auth/authorization_code/redirect_uris", "callback"), ("/post_logout_redirect_uris", "signed_out")]
+    {
+        if let Some(uris) = item.document.pointer_mut(list).and_then(Value::as_array_mut) {
+            uris.push(format!("{issuer}/sandbox/{page}").into());
+        }
+    }
+    item
+}
+
 /// Whether the database holds the demo, from this start of `dev` or an earlier one.
 async fn is_demo(documents: &Documents, items: &[Item]) -> bool {
     for item in items {
@@ -75,14 +87,15 @@ async fn is_demo(documents: &Documents, items: &[Item]) -> bool {
     true
 }
 
-/// The client of our own callback page: public, good for that page only, and never in the database.
+/// The sandbox's own client: public, good for its pages only, and never in the database.
 pub(super) fn own_client(issuer: &Issuer) -> Option<Client> {
     let document = serde_json::json!({
-        "name": "Countersign's own callback page",
+        "name": "Countersign's sandbox",
         "grant_types": ["code"],
         "auth": { "authorization_code": {
-            "redirect_uri": format!("{issuer}/dev/callback"), "pkce": true, "refresh_token": true, "token_format": "jwt",
+            "redirect_uri": format!("{issuer}/sandbox/callback"), "pkce": true, "refresh_token": true, "token_format": "jwt",
         } },
+        "post_logout_redirect_uris": [format!("{issuer}/sandbox/signed_out")],
     });
     Client::from_document(CLIENT, 0, true, None, document).ok()
 }
@@ -100,7 +113,7 @@ fn page(settings: &Settings, store: &Store, issuer: &Issuer, items: &[Item]) -> 
         of(DocumentKind::User).map(|item| (item.id.clone(), text(item, "password").unwrap_or_default())).collect();
     let secret = settings.admin_client_secret.as_ref().map(Secret::expose);
     // A secret of the operator's own is not for a page.
-    let shown = secret.filter(|secret| *secret == "secret").unwrap_or("(as you set it)");
+    let shown = secret.filter(|secret| *secret == ADMIN_SECRET).unwrap_or("(as you set it)");
     let credentials = if clients.is_empty() {
         format!("{}:YOUR-SECRET", settings.admin_client_id)
     } else {

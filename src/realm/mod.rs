@@ -337,7 +337,7 @@ async fn fill(
     now: Timestamp,
 ) -> Result<(Option<Demo>, Option<Applied>), Error> {
     let bundles = match contents {
-        Contents::Own => own(settings, documents, now).await?,
+        Contents::Own => own(settings, documents, issuer, now).await?,
         Contents::Items(items) => {
             apply(documents, items, now).await?;
             None
@@ -353,13 +353,18 @@ async fn fill(
 }
 
 /// Puts in what the server begins with.
-pub async fn begin(settings: &Settings, documents: &Documents, now: Timestamp) -> Result<(), Error> {
-    own(settings, documents, now).await.map(drop)
+pub async fn begin(settings: &Settings, documents: &Documents, issuer: &Issuer, now: Timestamp) -> Result<(), Error> {
+    own(settings, documents, issuer, now).await.map(drop)
 }
 
-async fn own(settings: &Settings, documents: &Documents, now: Timestamp) -> Result<Option<Applied>, Error> {
+async fn own(
+    settings: &Settings,
+    documents: &Documents,
+    issuer: &Issuer,
+    now: Timestamp,
+) -> Result<Option<Applied>, Error> {
     if settings.mode == Mode::Dev {
-        demo::prepare(documents, now).await?;
+        demo::prepare(documents, issuer, now).await?;
     }
     let paths = &settings.bundles;
     if paths.is_empty() {

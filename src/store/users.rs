@@ -35,6 +35,12 @@ impl Row {
         self.secrets.get(name).and_then(Value::as_str).map(str::to_owned)
     }
 
+    fn into_client(self) -> Result<Client> {
+        let secret = self.secret("secret");
+        Client::from_document(&self.id, self.epoch, self.active, secret, self.body.0)
+            .map_err(|error| sqlx::Error::Decode(error.into()))
+    }
+
     fn into_account(self) -> Account {
         let password = self.secret("password");
         let user = User {
@@ -57,12 +63,19 @@ impl Store {
             "SELECT id, active, epoch, updated_at, body, secrets FROM document WHERE kind = 'Client' AND id = $1 AND deleted_at IS NULL",
             id,
         )?;
-        row.map(|row| {
-            let secret = row.secret("secret");
-            Client::from_document(&row.id, row.epoch, row.active, secret, row.body.0)
-                .map_err(|error| sqlx::Error::Decode(error.into()))
-        })
-        .transpose()
+        row.map(Row::into_client).transpose()
+    }
+
+    /// The first clients by id, at most so many.
+    pub async fn clients(&self, limit: i64) -> Result<Vec<Client>> {
+        let rows = sql!(
+            self.reader(),
+            fetch_all as Row,
+            "SELECT id, active, epoch, updated_at, body, secrets FROM document WHERE kind = 'Client' AND deleted_at IS NULL
+             ORDER BY id LIMIT $1",
+            limit,
+        )?;
+        rows.into_iter().map(Row::into_client).collect()
     }
 
     /// The account that a name typed at sign-in leads to: user name, e-mail or id, in any case.

@@ -21,8 +21,8 @@ pub(crate) enum Cookie {
     Browser,
     /// Who has signed in in this browser before; see the throttle of sign-in.
     Known,
-    /// The state of the developer's code flow.
-    Dev,
+    /// The code flow that the sandbox has begun.
+    Sandbox,
 }
 
 /// The part of a cookie's name that tells servers apart.
@@ -38,7 +38,7 @@ impl Cookie {
             Self::State => "state",
             Self::Browser => "browser",
             Self::Known => "known",
-            Self::Dev => "dev",
+            Self::Sandbox => "sandbox",
         };
         format!("{prefix}cs-{}-{kind}", app.cookie_tag)
     }
@@ -49,7 +49,7 @@ impl Cookie {
             Self::Login | Self::State => 2_592_000,
             Self::Browser => 86_400,
             Self::Known => 31_536_000,
-            Self::Dev => 600,
+            Self::Sandbox => 600,
         }
     }
 

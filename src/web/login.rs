@@ -198,10 +198,21 @@ fn duration(seconds: i64) -> String {
     }
 }
 
-/// Where the flow starts: the authorization endpoint with its request, else the login page.
+/// Where the flow starts: the authorization endpoint with its request, else the page of ours that sent the browser here, else the
+/// login page.
 fn start(params: &Params) -> String {
-    let path = if params.text("client_id").is_some() { "/oauth2/authorize" } else { "/login" };
-    with_query(path, &params.to_query())
+    match (params.text("client_id"), params.text("return_to")) {
+        (Some(_), _) => with_query("/oauth2/authorize", &params.to_query()),
+        (None, Some(page)) if is_ours(page) => page.to_owned(),
+        _ => with_query("/login", &params.to_query()),
+    }
+}
+
+/// Whether a path is of a page that people sign in for, and of nothing else: there is no way from here to anywhere.
+fn is_ours(path: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || matches!(b, b'_' | b'/');
+    path.strip_prefix("/sandbox").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        && path.bytes().all(plain)
 }
 
 /// A path with a query, where there is one.

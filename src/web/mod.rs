@@ -13,7 +13,7 @@ use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanic;
 
 use crate::clock::Clock;
-use crate::domain::secret::{MacKey, MasterKey};
+use crate::domain::secret::{MacKey, MasterKey, SealingKey};
 use crate::oauth::Provider;
 use crate::oauth::discovery::paths;
 use crate::registration::Registration;
@@ -53,6 +53,7 @@ mod register;
 mod respond;
 mod rest;
 mod revoke;
+mod sandbox;
 mod select_account;
 mod session;
 mod token;
@@ -86,6 +87,7 @@ pub struct Inner {
     pub(crate) discovery: discovery::Prebuilt,
     pub(crate) csrf_key: MacKey,
     pub(crate) device_key: MacKey,
+    pub(crate) sandbox_key: SealingKey,
     pub(crate) cookie_tag: String,
     pub(crate) places: place::Places,
     pub(crate) logos: logo::Logos,
@@ -128,6 +130,7 @@ impl App {
             cookie_tag: cookies::tag(provider.issuer()),
             csrf_key: master.mac_key("form tokens"),
             device_key: master.mac_key("known browsers"),
+            sandbox_key: SealingKey::new(master, "sandbox"),
             places: place::Places::default(),
             logos: logo::Logos::default(),
             provider,
@@ -169,7 +172,10 @@ impl Site {
     }
 
     /// Answers a request.
-    pub async fn answer(self, request: Request) -> Response {
+    pub async fn answer(self, mut request: Request) -> Response {
+        if sandbox::is_asked(&self.app, &request) {
+            request.extensions_mut().insert(self.clone());
+        }
         guard::guard(&self.app, self.router, request).await
     }
 }
@@ -220,10 +226,7 @@ fn router(app: &App) -> Router {
         .route("/health", get(health::live))
         .route("/readyz", get(health::ready));
     if app.dev.is_some() {
-        protocol = protocol
-            .route("/dev/start", get(dev::start))
-            .route("/dev/callback", get(dev::callback))
-            .route("/dev/explanations/{id}", get(dev_explanations::get));
+        protocol = protocol.route("/dev/explanations/{id}", get(dev_explanations::get));
     }
     let documents = Router::new()
         .route("/", get(home::get).put(rest::put_many).post(rest::bundle))
@@ -237,7 +240,7 @@ fn router(app: &App) -> Router {
         .route("/{kind}/{id}/_history/{version}", get(rest::version))
         .route("/fhir/{kind}/{id}/_history/{version}", get(rest::version));
 
-    let all = protocol.merge(documents).fallback(error_page::no_route);
+    let all = protocol.merge(sandbox::routes(app)).merge(documents).fallback(error_page::no_route);
     let path = app.reach.base_path.as_str();
     let all = if path.is_empty() {
         all

@@ -281,6 +281,8 @@ pub struct DevHome {
     pub users: Vec<DemoUser>,
     /// Where "Try the code flow" leads.
     pub try_href: String,
+    /// Where every flow can be tried.
+    pub sandbox_href: String,
     /// A shell command that works when pasted; may have several lines.
     pub curl: String,
     /// The last refusals, newest first.
@@ -329,30 +331,4 @@ pub struct DemoUser {
     pub name: String,
     /// The password.
     pub password: String,
-}
-
-/// The end of the code flow that the start page begins: every step with its result, or the error that ended it.
-#[derive(Template)]
-#[template(path = "dev_callback.html")]
-pub struct DevCallback {
-    /// Head of the page.
-    pub layout: Layout,
-    /// The authorization code, already exchanged.
-    pub code: Option<String>,
-    /// The `state` that came back.
-    pub state: Option<String>,
-    /// The token endpoint's answer as indented JSON.
-    pub tokens_json: Option<String>,
-    /// The access token alone, to copy.
-    pub access_token: Option<String>,
-    /// Claims of the ID token as indented JSON.
-    pub id_token_claims: Option<String>,
-    /// Claims of the access token as indented JSON; `None` where it is opaque.
-    pub access_token_claims: Option<String>,
-    /// The userinfo endpoint's answer as indented JSON.
-    pub userinfo: Option<String>,
-    /// Error code and description, where the flow ended in one.
-    pub error: Option<(String, String)>,
-    /// Where "Run it again" leads.
-    pub again_href: String,
 }

@@ -81,19 +81,20 @@ async fn the_code_flow_ends_on_a_page_with_everything_it_brought() {
         for word in [
             "cs_ac_",
             "refresh_token",
-            "\"sub\": \"alice\"",
-            "\"email\": \"alice@example.com\"",
+            "alice",
             "\"scope\": \"openid profile email offline_access\"",
+            "Signed with RS256 by our key",
+            "Carries the nonce that was sent",
             server.issuer(),
         ] {
             assert!(shown.contains(word), "{word}: {shown}");
         }
         assert!(server.is_active(&page.text("#access_token")).await);
-        // Opened again, the code is spent, and what came of it ends (RFC 6749 §4.1.2).
+        // Opened again, the state is spent: the code is not sent a second time, which would end what came of it (RFC 6749 §4.1.2).
         let token = page.text("#access_token");
         let page = browser.get(page.url.as_str()).await;
-        assert_eq!(page.text("#error"), "invalid_grant");
-        assert!(!server.is_active(&token).await);
+        assert!(page.start_again().is_some(), "{page:?}");
+        assert!(server.is_active(&token).await);
     }
 }
 
@@ -102,12 +103,12 @@ async fn the_callback_page_tells_errors_and_believes_only_its_own_state() {
     let server = dev(Database::Sqlite).await;
     let browser = server.browser();
     let page = to_consent(&server, &browser).await;
-    let (action, _) = page.form();
     let denied = browser.consent(&page, "deny").await;
     let denied = browser.follow(denied).await;
     assert_eq!(denied.text("#error"), "access_denied");
 
-    let page = browser.get(&server.url(&action.replace("/consent", "/oauth2/authorize"))).await;
+    let page = browser.get(&server.url("/dev/start")).await;
+    let page = browser.follow(page).await;
     let page = browser.consent(&page, "approve").await;
     let callback = page.url.join(page.location.as_ref().unwrap()).unwrap();
     // A code that is slipped in under another state, or into another browser, is not redeemed.
@@ -124,8 +125,10 @@ async fn the_callback_page_tells_errors_and_believes_only_its_own_state() {
     let head = browser.send(browser.http.head(callback.as_str())).await;
     assert!(head.html.is_empty());
     assert_eq!(browser.get(callback.as_str()).await.text("h1"), "The code flow worked");
-    let script = browser.get(&server.url("/dev/callback?error=%3Cscript%3E&error_description=%3Cimg%20src=x%3E")).await;
-    assert!(!script.has("script") && !script.has("img"), "{script:?}");
+    let begun = browser.get(&server.url("/dev/start")).await.returned().expect("state");
+    let error = format!("/sandbox/callback?error=%3Cscript%3E&error_description=%3Cimg%20src=x%3E&state={begun}");
+    let script = browser.get(&server.url(&error)).await;
+    assert!(script.text("#error") == "<script>" && !script.has("script") && !script.has("img"), "{script:?}");
 }
 
 #[tokio::test]
@@ -202,7 +205,7 @@ both!(
         for word in ["secret", PASSWORD, "alice", "web-app", "/dev/", "SQLite", "PostgreSQL"] {
             assert!(!page.html.contains(word), "{word}");
         }
-        for path in ["/dev/start", "/dev/callback?code=x&state=y", "/dev"] {
+        for path in ["/dev/start", "/dev"] {
             let page = browser.get(&server.url(path)).await;
             assert!(matches!(page.status.as_u16(), 401 | 404) && page.location.is_none(), "{path} {page:?}");
             assert!(page.headers.get("set-cookie").is_none(), "{path}");

@@ -56,6 +56,7 @@ mod rest_validation;
 mod revocation;
 mod rp_initiated_logout;
 mod safe_answers;
+mod sandbox;
 mod schema;
 mod seed;
 mod session_management;
