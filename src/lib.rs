@@ -33,6 +33,7 @@
 //! | [`dev`] | what developers and tests get around the protocol: the control API, realms of their own |
 //! | [`server`] | starts and stops an [`server::Instance`]: database, realm, listener |
 //! | [`cli`] | the command line |
+//! | [`testing`] | a server within the process of a Rust test |
 //!
 //! # Habits
 //!
@@ -58,4 +59,5 @@ pub mod registration;
 pub mod resources;
 pub mod server;
 pub mod store;
+pub mod testing;
 pub mod web;

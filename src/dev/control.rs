@@ -13,7 +13,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use super::desk::Desk;
-use super::{Desks, clock, realms, snapshots};
+use super::{Desks, clock, forge, realms, sign_in, snapshots};
 use crate::domain::internal::Internal;
 use crate::domain::secret::Digest;
 use crate::realm::Error;
@@ -31,6 +31,8 @@ static MAP: LazyLock<Router> = LazyLock::new(|| {
         .route("/dev/realms", get(realms::list).post(realms::found))
         .route("/dev/realms/{name}", get(realms::show).delete(realms::end))
         .route("/dev/reset", post(snapshots::reset))
+        .route("/dev/sign-in", post(sign_in::sign_in))
+        .route("/dev/tokens", post(forge::forge))
         .route("/dev/snapshots", get(snapshots::list))
         .route("/dev/snapshots/{name}", post(snapshots::keep).delete(snapshots::forget))
         .route("/dev/snapshots/{name}/restore", post(snapshots::restore))

@@ -7,8 +7,10 @@
 mod clock;
 mod control;
 mod desk;
+mod forge;
 mod input;
 mod realms;
+mod sign_in;
 mod snapshots;
 
 use std::sync::Arc;

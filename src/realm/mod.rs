@@ -248,6 +248,13 @@ impl Realm {
         Self::found(common, issuer, clock, store, Contents::StoredWith(&self.0), self.slow_keys).await
     }
 
+    /// Puts resources in besides what is there; all or nothing.
+    pub async fn apply(&self, items: &[Item]) -> Result<(), Error> {
+        apply(&self.documents, items, self.clock.now()).await?;
+        self.provider.registry().expire();
+        Ok(())
+    }
+
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
     pub async fn sweep(&self) -> crate::store::Result<u64> {
         sweeper::once(&self.store, &self.clock).await

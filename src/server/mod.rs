@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dev;
 use crate::realm::{self, Common, Contents, Demo, Realm, SlowKeys, Working};
+use crate::resources::bundle::Item;
 use crate::store::Store;
 use crate::web;
 
@@ -123,6 +124,11 @@ impl Instance {
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
     pub async fn sweep(&self) -> crate::store::Result<u64> {
         self.realm.sweep().await
+    }
+
+    /// Puts resources in besides what is there.
+    pub async fn apply(&self, items: &[Item]) -> Result<(), realm::Error> {
+        self.realm.apply(items).await
     }
 
     /// Takes no new connections, lets requests in flight finish within the grace, and closes the database.

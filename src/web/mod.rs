@@ -27,7 +27,7 @@ pub(crate) mod body;
 mod check_session;
 mod client_address;
 mod consent;
-mod cookies;
+pub(crate) mod cookies;
 mod cors;
 pub(crate) mod csrf;
 pub mod dev;

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("dev", &ABOVE_WEB),
     ("server", &ALL),
     ("cli", &ALL),
+    ("testing", &ALL),
 ];
 
 /// What stands around HTTP: a realm, and `dev` around realms.

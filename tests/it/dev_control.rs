@@ -71,3 +71,34 @@ async fn what_a_call_does_not_know_is_named() {
     let (status, answer) = server.control("GET", "/dev/clocks", Value::Null).await;
     assert_eq!(status, 404, "{answer}");
 }
+
+/// The lines of `docs/dev-api.md` work when pasted, one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_line_of_the_documentation_works() {
+    let server = Server::dev(Database::Sqlite).await;
+    let folder = std::env::temp_dir().join(format!("countersign-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("bundle.yaml"), "- { resourceType: User, id: carol, userName: carol }\n").unwrap();
+    let page = include_str!("../../docs/dev-api.md").replace("\\\n", "");
+    let mut lines: Vec<String> = Vec::new();
+    for block in page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        for line in block.lines() {
+            match lines.last_mut() {
+                // A quoted body goes on.
+                Some(last) if line.starts_with("  ") => last.push_str(line),
+                _ => lines.push(line.to_owned()),
+            }
+        }
+    }
+    let calls: Vec<_> = lines.iter().filter(|line| line.starts_with("curl ")).collect();
+    assert!(calls.len() > 20, "{calls:?}");
+    for line in calls {
+        let here = line.replace("localhost:8080", &format!("localhost:{}", server.instance.address.port()));
+        let here = here.replacen("curl -s", "curl -s --fail-with-body --noproxy '*'", 1);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &here]).current_dir(&folder);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}

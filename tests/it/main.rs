@@ -17,6 +17,7 @@ mod command_line_admin;
 mod consent_page;
 mod containers;
 mod dev_control;
+mod dev_forge;
 mod dev_mode;
 mod dev_realms;
 mod dev_state;

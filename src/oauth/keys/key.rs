@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -65,8 +65,27 @@ impl Key {
 
     /// A signed JWT. RSA, ten times slower than the rest, runs on a thread of its own.
     pub async fn sign(self: &Arc<Self>, typ: &str, claims: &Map<String, Value>) -> Result<String, Internal> {
-        let header = json!({ "typ": typ, "alg": self.alg, "kid": self.kid });
-        let mut jws = format!("{}.{}", B64.encode(header.to_string()), B64.encode(serde_json::to_vec(claims)?));
+        self.sign_with(&json!({ "typ": typ, "alg": self.alg, "kid": self.kid }), claims).await
+    }
+
+    /// What is signed of a JWT: its header and its claims.
+    pub fn unsigned(header: &Value, claims: &Map<String, Value>) -> Result<String, Internal> {
+        Ok(format!("{}.{}", B64.encode(header.to_string()), B64.encode(serde_json::to_vec(claims)?)))
+    }
+
+    /// The public key as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7).
+    pub fn public_der(&self) -> Result<Vec<u8>, Internal> {
+        let der: PublicKeyX509Der<'_> = match &self.signer {
+            Signer::Rsa(pair, _) => pair.public_key().as_der()?,
+            Signer::Ec(pair) => pair.public_key().as_der()?,
+            Signer::Ed(pair) => pair.public_key().as_der()?,
+        };
+        Ok(der.as_ref().to_vec())
+    }
+
+    /// The same with another header, which may say what is not true.
+    pub async fn sign_with(self: &Arc<Self>, header: &Value, claims: &Map<String, Value>) -> Result<String, Internal> {
+        let mut jws = Self::unsigned(header, claims)?;
         let signature = match &self.signer {
             Signer::Ed(pair) => pair.sign(jws.as_bytes()).as_ref().to_vec(),
             Signer::Ec(pair) => pair.sign(&SystemRandom::new(), jws.as_bytes())?.as_ref().to_vec(),

@@ -152,6 +152,13 @@ impl Keys {
         Ok(KeyRing::new(keys, &published))
     }
 
+    /// A key that nobody else will hear of.
+    pub async fn unpublished(&self, alg: &str, now: Timestamp) -> Result<Arc<Key>, Internal> {
+        let row = self.generate(alg, now, now).await?;
+        let private = self.sealing.open(&row.kid, &row.private_key).ok_or_else(|| WrongMasterKey(row.kid.clone()))?;
+        Ok(Arc::new(Key::parse(row, &private)?))
+    }
+
     async fn generate(&self, alg: &str, now: Timestamp, signs_from: Timestamp) -> Result<SigningKey, Internal> {
         let (name, randomness) = (alg.to_owned(), self.randomness.clone());
         let (private, mut jwk) = tokio::task::spawn_blocking(move || key::generate(&name, &randomness)).await??;

@@ -4,6 +4,7 @@
 
 mod authorization_code;
 mod client_credentials;
+pub mod forge;
 pub mod issue;
 mod password;
 mod refresh_token;

@@ -1,0 +1,177 @@
+//! Forged tokens and sign-in cookies: what a flow would give, and what no flow ever gives.
+
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::{Map, Value, json};
+
+use crate::support::{Database, Server};
+
+const BOTH: [Database; 2] = [Database::Sqlite, Database::Postgres];
+
+async fn forged(server: &Server, body: Value) -> Value {
+    let (status, answer) = server.control("POST", "/dev/tokens", body.clone()).await;
+    assert_eq!(status, 200, "{body}: {answer}");
+    answer
+}
+
+/// What a careful resource server makes of a token for `https://api.example`.
+async fn accepted(server: &Server, token: &str) -> Result<Map<String, Value>, String> {
+    let keys: JwkSet =
+        server.http.get(server.url("/.well-known/jwks.json")).send().await.unwrap().json().await.unwrap();
+    let header = jsonwebtoken::decode_header(token).map_err(|error| error.to_string())?;
+    let key = keys.find(header.kid.as_deref().ok_or("no kid")?).ok_or("unknown kid")?;
+    let mut validation = Validation::new(Algorithm::ES256);
+    validation.algorithms = vec![Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256];
+    validation
+        .algorithms
+        .retain(|alg| Some(*alg) == key.common.key_algorithm.and_then(|alg| alg.to_string().parse().ok()));
+    validation.leeway = 5;
+    validation.validate_nbf = true;
+    validation.set_issuer(&[server.issuer()]);
+    validation.set_audience(&["https://api.example"]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    let key = DecodingKey::from_jwk(key).map_err(|error| error.to_string())?;
+    let read = jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation);
+    read.map(|token| token.claims).map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_without_a_defect_is_what_a_flow_would_give() {
+    for database in BOTH {
+        let server = Server::dev(database).await;
+        let asked = json!({"client_id": "web-app", "user": "alice", "scope": "openid email", "audience": "https://api.example",
+            "expires_in": "2h", "claims": {"tenant": "blue"}});
+        let made = forged(&server, asked.clone()).await;
+        let token = made["token"].as_str().unwrap();
+        let claims = accepted(&server, token).await.unwrap();
+        assert_eq!(
+            (&claims["sub"], &claims["tenant"], &claims["client_id"]),
+            (&json!("alice"), &json!("blue"), &json!("web-app"))
+        );
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 7_200);
+        assert_eq!(made["claims"]["tenant"], "blue");
+        let told = server.introspect(token).await;
+        assert_eq!((&told["active"], &told["sub"]), (&json!(true), &json!("alice")), "{told}");
+        let userinfo = server.http.get(server.url("/oauth2/userinfo")).bearer_auth(token).send().await.unwrap();
+        assert_eq!(userinfo.json::<Value>().await.unwrap()["email"], "alice@example.com");
+
+        let mut opaque = asked.clone();
+        opaque["format"] = "opaque".into();
+        let (status, refused) = server.control("POST", "/dev/tokens", opaque.clone()).await;
+        assert_eq!(status, 400, "claims in what has none: {refused}");
+        opaque.as_object_mut().unwrap().remove("claims");
+        let made = forged(&server, opaque).await;
+        assert!(
+            made["token"].as_str().unwrap().starts_with("cs_at_")
+                && server.is_active(made["token"].as_str().unwrap()).await
+        );
+
+        let own = forged(&server, json!({"client_id": "web-app", "audience": ["https://api.example", "b"]})).await;
+        let claims = accepted(&server, own["token"].as_str().unwrap()).await.unwrap();
+        assert_eq!((&claims["sub"], &claims["aud"]), (&json!("web-app"), &json!(["https://api.example", "b"])));
+        assert!(server.is_active(own["token"].as_str().unwrap()).await);
+
+        let id = forged(
+            &server,
+            json!({"client_id": "web-app", "user": "alice@example.com", "kind": "id_token",
+            "scope": "openid", "claims": {"nonce": "n", "at_hash": null}}),
+        )
+        .await;
+        assert_eq!(
+            (&id["claims"]["aud"], &id["claims"]["nonce"], &id["claims"]["sub"]),
+            (&json!("web-app"), &json!("n"), &json!("alice"))
+        );
+        assert!(id["claims"].get("at_hash").is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_defect_is_refused_for_its_own_reason() {
+    for database in BOTH {
+        let server = Server::dev(database).await;
+        for (defect, reason) in [
+            ("expired", "ExpiredSignature"),
+            ("not_yet_valid", "ImmatureSignature"),
+            ("wrong_issuer", "InvalidIssuer"),
+            ("wrong_audience", "InvalidAudience"),
+            ("alg_none", ""),
+            ("hmac_with_public_key", "InvalidAlgorithm"),
+            ("unknown_kid", "unknown kid"),
+            ("bad_signature", "InvalidSignature"),
+            ("missing_claim", "Missing required claim: sub"),
+            ("stale_key", "unknown kid"),
+        ] {
+            let mut asked =
+                json!({"client_id": "web-app", "user": "alice", "audience": "https://api.example", "defect": defect});
+            if defect == "missing_claim" {
+                asked["claim"] = "sub".into();
+            }
+            let made = forged(&server, asked).await;
+            let token = made["token"].as_str().unwrap();
+            let why = accepted(&server, token).await.unwrap_err();
+            assert!(why.contains(reason), "{defect}: {why}");
+            if !matches!(defect, "wrong_audience" | "missing_claim" | "not_yet_valid") {
+                assert!(!server.is_active(token).await, "{defect}");
+            }
+        }
+        // The attack that the HMAC is for: the PEM of the public key as the secret.
+        let made = forged(&server, json!({"client_id": "web-app", "defect": "hmac_with_public_key"})).await;
+        let parts: Vec<_> = made["token"].as_str().unwrap().split('.').collect();
+        assert_eq!((made["header"]["alg"].as_str(), parts.len(), parts[2].len()), (Some("HS256"), 3, 43));
+        let none = forged(&server, json!({"client_id": "web-app", "defect": "alg_none"})).await;
+        assert!(none["header"]["alg"] == "none" && none["token"].as_str().unwrap().ends_with('.'), "{none}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_forged_is_told() {
+    let server = Server::dev(Database::Sqlite).await;
+    for (body, status, named) in [
+        (json!({}), 400, "client_id"),
+        (json!({"client_id": "nobody"}), 404, "nobody"),
+        (json!({"client_id": "web-app", "user": "nobody"}), 404, "nobody"),
+        (json!({"client_id": "web-app", "kind": "id_token"}), 400, "person"),
+        (json!({"client_id": "web-app", "kind": "refresh_token"}), 400, "access_token"),
+        (json!({"client_id": "web-app", "defect": "rotten"}), 400, "bad_signature"),
+        (json!({"client_id": "web-app", "defect": "missing_claim"}), 400, "which"),
+        (json!({"client_id": "web-app", "claim": "aud"}), 400, "missing_claim"),
+        (json!({"client_id": "web-app", "scope": "a\"b"}), 400, "scope"),
+        (json!({"client_id": "web-app", "audience": "a b"}), 400, "spaces"),
+        (json!({"client_id": "web-app", "expires_in": -5}), 400, "expired"),
+        (json!({"client_id": "web-app", "format": "opaque", "defect": "expired"}), 400, "opaque"),
+    ] {
+        let (found, answer) = server.control("POST", "/dev/tokens", body.clone()).await;
+        assert!(
+            found == status && answer["error_description"].as_str().unwrap().contains(named),
+            "{body}: {found} {answer}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_signs_a_browser_in() {
+    for database in BOTH {
+        let server = Server::dev(database).await;
+        let request = server.http.post(server.url("/dev/sign-in")).json(&json!({"user": "alice"}));
+        let response = request.send().await.unwrap();
+        let set = response.headers()["set-cookie"].to_str().unwrap().to_owned();
+        let body: Value = response.json().await.unwrap();
+        let cookie = &body["cookie"];
+        let pair = format!("{}={}", cookie["name"].as_str().unwrap(), cookie["value"].as_str().unwrap());
+        assert!(set.starts_with(&pair) && set.contains("HttpOnly") && cookie["httpOnly"] == true, "{set} {cookie}");
+        let query = "response_type=code&client_id=web-app&scope=openid&prompt=none&redirect_uri=http%3A%2F%2Flocalhost%3A4200%2Fcallback";
+        let ask = |cookie: Option<String>| {
+            let request = server.http.get(server.url(&format!("/oauth2/authorize?{query}")));
+            cookie.into_iter().fold(request, |request, cookie| request.header("cookie", cookie))
+        };
+        let to = async |cookie| {
+            let response = ask(cookie).send().await.unwrap();
+            response.headers()["location"].to_str().unwrap().to_owned()
+        };
+        assert!(to(None).await.contains("error=login_required"));
+        // Somebody is signed in; consent is another matter.
+        let there = to(Some(pair)).await;
+        assert!(there.contains("code=") || there.contains("error=consent_required"), "{there}");
+        assert_eq!(server.control("POST", "/dev/sign-in", json!({"user": "nobody"})).await.0, 404);
+    }
+}
