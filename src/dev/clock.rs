@@ -15,6 +15,9 @@ use crate::domain::time::Timestamp;
 /// Further than this no clock goes: 9999-12-31.
 const END: Timestamp = Timestamp(253_402_300_799);
 
+/// How many batches of expired rows are removed after a turn; the rest goes in the background.
+const SWEEPS: usize = 20;
+
 /// What to do with the clock, in this order.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -46,7 +49,8 @@ pub(super) async fn turn(
     Extension(desk): Extension<Arc<Desk>>,
     Input(turn): Input<Turn>,
 ) -> Result<Json<Value>, Wrong> {
-    let clock = desk.realm().clock.clone();
+    let realm = desk.realm();
+    let clock = &realm.clock;
     if turn.freeze && turn.unfreeze {
         return Err(Wrong::request("freeze and unfreeze exclude each other"));
     }
@@ -70,7 +74,13 @@ pub(super) async fn turn(
     if turn.unfreeze {
         clock.unfreeze();
     }
-    Ok(Json(shown(&clock)))
+    // What has expired by now goes at once, as it would have gone in the time between.
+    for _ in 0..SWEEPS {
+        if realm.sweep().await? == 0 {
+            break;
+        }
+    }
+    Ok(Json(shown(clock)))
 }
 
 fn shown(clock: &Clock) -> Value {

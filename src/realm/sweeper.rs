@@ -25,7 +25,6 @@ pub(super) async fn run(store: Store, clock: Clock, mut stopped: watch::Receiver
     loop {
         tokio::select! {
             () = super::told(&mut stopped) => return,
-            () = clock.moved() => {}
             () = tokio::time::sleep(pause) => {}
         }
         pause = match once(&store, &clock).await {

@@ -45,7 +45,8 @@ impl Sqlite {
             })
             .connect_with(options.clone())
             .await?;
-        let readers = pool(4).connect_with(options.read_only(true)).await?;
+        // They cannot write what an optimisation finds; failing at it, they would not be closed in order, and leave files behind.
+        let readers = pool(4).connect_with(options.read_only(true).optimize_on_close(false, None)).await?;
         Ok(Self { writer, readers })
     }
 

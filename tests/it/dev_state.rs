@@ -55,12 +55,14 @@ both_dev! {
         assert!((59..=61).contains(&shown["ahead"].as_i64().unwrap()) && shown["frozen"] == true, "{shown}");
     }
 
-    async fn an_hour_ends_tokens_and_the_sweeper_follows(server: Server) {
+    async fn an_hour_ends_tokens_and_what_has_expired_goes(server: Server) {
         let tokens = password_tokens(&server).await;
         let access = tokens["access_token"].as_str().unwrap();
         assert!(server.is_active(access).await);
         server.control("POST", "/dev/clock", json!({"advance": 3_601})).await;
         assert!(!server.is_active(access).await);
+        server.control("POST", "/dev/clock", json!({"advance": "200 days"})).await;
+        assert_eq!(server.instance.sweep().await.unwrap(), 0, "what has expired is gone already");
     }
 
     async fn a_reset_goes_back_to_the_beginning(server: Server) {
