@@ -7,13 +7,13 @@ use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use serde_json::json;
 use tower::ServiceExt as _;
 
 use super::desk::Desk;
-use super::{Desks, clock, forge, realms, sign_in, snapshots};
+use super::{Desks, clock, exchange, faults, forge, journal, realms, sign_in, snapshots};
 use crate::domain::internal::Internal;
 use crate::domain::secret::Digest;
 use crate::realm::Error;
@@ -28,6 +28,9 @@ struct Asked(Uri);
 static MAP: LazyLock<Router> = LazyLock::new(|| {
     Router::new()
         .route("/dev/clock", get(clock::show).post(clock::turn))
+        .route("/dev/faults", get(faults::list).post(faults::add).delete(faults::clear))
+        .route("/dev/faults/{id}", delete(faults::remove))
+        .route("/dev/journal", get(journal::show).delete(journal::clear))
         .route("/dev/realms", get(realms::list).post(realms::found))
         .route("/dev/realms/{name}", get(realms::show).delete(realms::end))
         .route("/dev/reset", post(snapshots::reset))
@@ -46,7 +49,7 @@ pub(super) async fn answer(desks: Desks, desk: Arc<Desk>, mut request: Request) 
     let path = desk.path();
     let below = request.uri().path_and_query().and_then(|asked| asked.as_str().strip_prefix(&*path));
     let Some(Ok(below)) = below.filter(|below| below.starts_with("/dev/")).map(str::parse::<Uri>) else {
-        return desk.site().answer(request).await;
+        return protocol(&desk, &path, request).await;
     };
     let asked = Asked(std::mem::replace(request.uri_mut(), below));
     request.extensions_mut().insert(asked);
@@ -55,6 +58,25 @@ pub(super) async fn answer(desks: Desks, desk: Arc<Desk>, mut request: Request) 
     match MAP.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
+    }
+}
+
+/// What is no control call: the site answers, as faults let it, and the journal has what it was.
+async fn protocol(desk: &Desk, base: &str, request: Request) -> Response {
+    let (asked, request) = exchange::read(base, request).await;
+    let work = desk.site().answer(request);
+    let Some(asked) = asked else { return work.await };
+    let realm = desk.realm();
+    let now = realm.clock.now();
+    let rule = desk.faults.of(&asked);
+    let response = match &rule {
+        Some(rule) => rule.strike(&realm, work).await.unwrap_or_else(IntoResponse::into_response),
+        None => work.await,
+    };
+    let response = desk.journal.note(realm.issuer.as_str(), asked, now, rule.as_ref(), response).await;
+    match rule {
+        Some(rule) => rule.send(response).await,
+        None => response,
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::faults::Faults;
+use super::journal::Journal;
 use crate::clock::{Clock, monotonic_millis};
 use crate::domain::time::Timestamp;
 use crate::realm::{Common, Error, Realm, Working};
@@ -33,6 +35,10 @@ pub(super) struct Desk {
     current: ArcSwap<Current>,
     founding: Kept,
     snapshots: Mutex<BTreeMap<String, Kept>>,
+    /// What was asked and answered.
+    pub(super) journal: Journal,
+    /// What is to go wrong.
+    pub(super) faults: Faults,
     /// The keys that were made after the realm was founded, in the background.
     late_keys: OnceLock<Vec<SigningKey>>,
     /// Held by whoever puts a state back.
@@ -105,6 +111,8 @@ impl Desk {
             current: ArcSwap::from_pointee(Current { realm, site }),
             founding,
             snapshots: Mutex::default(),
+            journal: Journal::default(),
+            faults: Faults::default(),
             late_keys: OnceLock::new(),
             changing: tokio::sync::Mutex::default(),
             stay,
@@ -185,7 +193,10 @@ impl Desk {
 
     /// Goes back to how the realm was founded.
     pub(super) async fn reset(&self) -> Result<(), Error> {
-        self.put_back(&self.founding).await
+        self.put_back(&self.founding).await?;
+        self.journal.clear();
+        self.faults.clear();
+        Ok(())
     }
 
     /// Goes back to this state. Nothing that the process remembers of the realm outlives it.

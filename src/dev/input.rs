@@ -86,6 +86,21 @@ pub(super) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool,
     }
 }
 
+/// A whole number, or the same as a form has it.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    number.map(Some).ok_or_else(|| D::Error::custom(format!("{value} is no whole number")))
+}
+
+/// A number between 0 and 1, or the same as a form has it.
+pub(super) fn fraction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+    let number = number.filter(|number| (0.0..=1.0).contains(number));
+    number.map(Some).ok_or_else(|| D::Error::custom(format!("{value} is no number between 0 and 1")))
+}
+
 /// Seconds, or a duration such as `90s`, `1h 30m`, `-2 days`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     let wrong =

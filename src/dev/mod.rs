@@ -7,8 +7,11 @@
 mod clock;
 mod control;
 mod desk;
+mod exchange;
+mod faults;
 mod forge;
 mod input;
+mod journal;
 mod realms;
 mod sign_in;
 mod snapshots;

@@ -1,0 +1,324 @@
+//! `/dev/faults`: answers that go wrong on purpose, as networks, proxies and other people's servers do.
+//!
+//! A rule says which requests it is for, how often, and what happens to them. The first rule that fits has its way.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::BodyExt;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::control::Wrong;
+use super::desk::Desk;
+use super::exchange::{Asked, endpoints};
+use super::input::{self, Input};
+use crate::realm::Realm;
+
+/// So many rules at once; nobody waits longer than this, in seconds (requests end after thirty), nor is further ahead.
+const RULES: usize = 100;
+const LONGEST_DELAY: i64 = 25;
+const LONGEST_SKEW: i64 = 10 * 365 * 86_400;
+/// A drip is so many pieces at the most.
+const DRIPS: usize = 64;
+
+/// A rule, as it is given and shown.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Rule {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// The first request that fits and suffers is this one of those that fit; 1 is the next.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::number")]
+    nth: Option<u64>,
+    /// So many requests suffer; without it, all.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::number")]
+    times: Option<u64>,
+    /// Between 0 and 1.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::fraction")]
+    probability: Option<f64>,
+
+    /// Seconds before the work is done.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::duration")]
+    delay: Option<i64>,
+    /// The answer is this status, with `error` as its body where that is given; the work is not done.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::number")]
+    status: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::number")]
+    retry_after: Option<u64>,
+    /// The connection ends without an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drop: Option<Drop>,
+    /// The answer is this text instead of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    /// The answer says that it is of this type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<String>,
+    /// The answer ends after so many bytes, though more were announced.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::number")]
+    truncate: Option<u64>,
+    /// The answer takes so many seconds to arrive.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::duration")]
+    drip: Option<i64>,
+    /// Every key is replaced, at once and for good, before the work is done.
+    #[serde(deserialize_with = "input::switch")]
+    rotate_keys: bool,
+    /// The realm's clock is ahead by so much while the work is done; behind where negative.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::duration")]
+    skew: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Drop {
+    /// Before the work is done.
+    Before,
+    /// After it: the answer is lost.
+    After,
+}
+
+/// The rules of a realm.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Mutex<Rules>);
+
+#[derive(Debug, Default)]
+struct Rules {
+    next: u64,
+    all: Vec<Standing>,
+}
+
+#[derive(Debug)]
+struct Standing {
+    id: u64,
+    rule: Rule,
+    /// How many requests fitted, and how many suffered.
+    fitted: u64,
+    hits: u64,
+}
+
+impl Faults {
+    /// What happens to a request.
+    pub(super) fn of(&self, asked: &Asked) -> Option<Rule> {
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.all.iter_mut().find_map(|standing| standing.strikes(asked).then(|| standing.rule.clone()))
+    }
+
+    /// Takes all rules away.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).all.clear();
+    }
+}
+
+impl Standing {
+    fn strikes(&mut self, asked: &Asked) -> bool {
+        let is =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
+        let fits = is(&self.rule.endpoint, Some(asked.endpoint))
+            && is(&self.rule.client_id, asked.client_id.as_deref())
+            && is(&self.rule.user, asked.user.as_deref());
+        if !fits {
+            return false;
+        }
+        self.fitted += 1;
+        let due = self.fitted >= self.rule.nth.unwrap_or(1)
+            && self.rule.times.is_none_or(|times| self.hits < times)
+            && self.rule.probability.is_none_or(|probability| fraction() < probability);
+        self.hits += u64::from(due);
+        due
+    }
+
+    fn shown(&self) -> Value {
+        let mut shown = serde_json::to_value(&self.rule).unwrap_or_default();
+        shown["id"] = self.id.into();
+        shown["hits"] = self.hits.into();
+        shown
+    }
+}
+
+impl Rule {
+    fn check(&self) -> Result<(), Wrong> {
+        if let Some(endpoint) = &self.endpoint
+            && !endpoints().any(|known| known == endpoint)
+        {
+            let known: Vec<_> = endpoints().collect();
+            return Err(Wrong::request(format!("endpoint is one of {}", known.join(", "))));
+        }
+        if self.status.is_some_and(|status| !(200..=599).contains(&status)) {
+            return Err(Wrong::request("status is between 200 and 599"));
+        }
+        if self.error.is_some() && self.status.is_none() {
+            return Err(Wrong::request("error goes with a status"));
+        }
+        if self.nth == Some(0) || self.times == Some(0) {
+            return Err(Wrong::request("nth and times count from 1"));
+        }
+        let waits = [self.delay, self.drip].into_iter().flatten();
+        if waits.into_iter().any(|wait| !(0..=LONGEST_DELAY).contains(&wait)) {
+            return Err(Wrong::request("delay and drip are between 0 and 25 seconds"));
+        }
+        if self.skew.is_some_and(|skew| !(-LONGEST_SKEW..=LONGEST_SKEW).contains(&skew)) {
+            return Err(Wrong::request("skew is ten years at the most"));
+        }
+        if self.content_type.as_deref().is_some_and(|kind| HeaderValue::from_str(kind).is_err()) {
+            return Err(Wrong::request("content_type cannot be sent as a header"));
+        }
+        let does_something = self.delay.is_some()
+            || self.status.is_some()
+            || self.drop.is_some()
+            || self.body.is_some()
+            || self.content_type.is_some()
+            || self.truncate.is_some()
+            || self.drip.is_some()
+            || self.skew.is_some()
+            || self.rotate_keys;
+        if does_something {
+            return Ok(());
+        }
+        Err(Wrong::request(
+            "say what happens: delay, status (with error, retry_after), drop, body, content_type, truncate, drip, rotate_keys or skew",
+        ))
+    }
+
+    /// The rule, where its requests get no answer.
+    pub(super) const fn drops(&self) -> bool {
+        self.drop.is_some()
+    }
+
+    /// What is done and answered under the rule; `work` is what would have been without it. Its way out is [`Rule::send`].
+    pub(super) async fn strike(&self, realm: &Realm, work: impl Future<Output = Response>) -> Result<Response, Wrong> {
+        if let Some(seconds) = self.delay {
+            tokio::time::sleep(Duration::from_secs(seconds.unsigned_abs())).await;
+        }
+        if self.rotate_keys {
+            let (keys, now) = (realm.provider.registry().keys(), realm.clock.now());
+            for key in realm.store.signing_keys().await? {
+                keys.retire(&key.kid, now).await?;
+            }
+            realm.provider.registry().expire();
+        }
+        if self.drop == Some(Drop::Before) {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+        if let Some(status) = self.status {
+            let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+            let told = self.error.as_ref().map(|error| {
+                Json(json!({ "error": error, "error_description": "a fault of the control API" })).into_response()
+            });
+            let mut response = told.unwrap_or_else(|| StatusCode::OK.into_response());
+            *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            if let Some(seconds) = self.retry_after {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            return Ok(response);
+        }
+        if let Some(skew) = self.skew {
+            realm.clock.advance(skew);
+        }
+        let response = work.await;
+        if let Some(skew) = self.skew {
+            realm.clock.advance(-skew);
+        }
+        Ok(response)
+    }
+
+    /// Changes an answer on its way out.
+    pub(super) async fn send(self, response: Response) -> Response {
+        if self.drops() {
+            return dropped();
+        }
+        let (mut parts, body) = response.into_parts();
+        let own = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let bytes = self.body.map_or(own, Bytes::from);
+        if let Some(kind) = self.content_type.as_deref().and_then(|kind| HeaderValue::from_str(kind).ok()) {
+            parts.headers.insert(CONTENT_TYPE, kind);
+        }
+        announce(&mut parts.headers, bytes.len());
+        let cut = self.truncate.and_then(|length| usize::try_from(length).ok()).filter(|length| *length < bytes.len());
+        let shown = bytes.slice(..cut.unwrap_or(bytes.len()));
+        let size = if self.drip.is_some() { shown.len().div_ceil(DRIPS) } else { shown.len() }.max(1);
+        let pieces = u32::try_from(shown.len().div_ceil(size).max(1)).unwrap_or(u32::MAX);
+        let pause = Duration::from_secs(self.drip.unwrap_or_default().unsigned_abs()) / pieces;
+        let mut rest: Vec<Result<Bytes, std::io::Error>> =
+            shown.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        if cut.is_some() {
+            rest.push(Err(std::io::Error::other("cut short on purpose")));
+        }
+        let dripping = stream::unfold(rest.into_iter(), move |mut rest| async move {
+            let piece = rest.next()?;
+            tokio::time::sleep(pause).await;
+            Some((piece, rest))
+        });
+        Response::from_parts(parts, Body::from_stream(dripping))
+    }
+}
+
+fn announce(headers: &mut HeaderMap, length: usize) {
+    headers.insert(axum::http::header::CONTENT_LENGTH, HeaderValue::from(length));
+}
+
+/// An answer that ends its connection before a byte of it is sent.
+fn dropped() -> Response {
+    let end = stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped on purpose")) });
+    Response::new(Body::from_stream(end))
+}
+
+/// A number in [0, 1).
+fn fraction() -> f64 {
+    let bits = u32::from_be_bytes(crate::domain::secret::random());
+    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// `POST /dev/faults`
+pub(super) async fn add(
+    Extension(desk): Extension<Arc<Desk>>,
+    Input(rule): Input<Rule>,
+) -> Result<(StatusCode, Json<Value>), Wrong> {
+    rule.check()?;
+    let mut rules = desk.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if rules.all.len() >= RULES {
+        return Err(Wrong::new(StatusCode::CONFLICT, format!("there are {RULES} faults already; DELETE some first")));
+    }
+    rules.next += 1;
+    let standing = Standing { id: rules.next, rule, fitted: 0, hits: 0 };
+    let shown = standing.shown();
+    rules.all.push(standing);
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// `GET /dev/faults`
+pub(super) async fn list(Extension(desk): Extension<Arc<Desk>>) -> Json<Value> {
+    let rules = desk.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
+    Json(rules.all.iter().map(Standing::shown).collect())
+}
+
+/// `DELETE /dev/faults`
+pub(super) async fn clear(Extension(desk): Extension<Arc<Desk>>) -> StatusCode {
+    desk.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+/// `DELETE /dev/faults/{id}`
+pub(super) async fn remove(Extension(desk): Extension<Arc<Desk>>, Path(id): Path<u64>) -> Result<StatusCode, Wrong> {
+    let mut rules = desk.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = rules.all.len();
+    rules.all.retain(|standing| standing.id != id);
+    match rules.all.len() < before {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Wrong::absent(format!("there is no fault {id}"))),
+    }
+}
