@@ -30,6 +30,7 @@ static MAP: LazyLock<Router> = LazyLock::new(|| {
         .route("/dev/clock", get(clock::show).post(clock::turn))
         .route("/dev/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/dev/faults/{id}", delete(faults::remove))
+        .route("/dev/hands-free", get(sign_in::policy).post(sign_in::set_policy))
         .route("/dev/journal", get(journal::show).delete(journal::clear))
         .route("/dev/realms", get(realms::list).post(realms::found))
         .route("/dev/realms/{name}", get(realms::show).delete(realms::end))

@@ -1,4 +1,5 @@
-//! `POST /dev/sign-in`: the cookie of a person who has signed in, for browsers that tests drive.
+//! `/dev/sign-in` and `/dev/hands-free`: the cookie of a person who has signed in, for browsers that tests drive, and pages that
+//! answer themselves.
 
 use std::sync::Arc;
 
@@ -10,10 +11,11 @@ use serde_json::json;
 
 use super::control::Wrong;
 use super::desk::Desk;
-use super::input::Input;
+use super::input::{self, Input};
 use crate::domain::user::User;
 use crate::realm::Realm;
 use crate::web::cookies::Cookie;
+use crate::web::hands_free::{Consent, HandsFree, Policy};
 
 /// Who signs in.
 #[derive(Debug, Deserialize)]
@@ -43,12 +45,34 @@ pub(super) async fn sign_in(
     Ok(([(SET_COOKIE, set)], Json(answer)).into_response())
 }
 
+/// `GET /dev/hands-free`: what is done without asking the person.
+pub(super) async fn policy(Extension(desk): Extension<Arc<Desk>>) -> Json<Policy> {
+    Json(desk.realm().app.hands_free.as_ref().map(HandsFree::policy).unwrap_or_default())
+}
+
+/// What is to be changed of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Change {
+    #[serde(deserialize_with = "input::perhaps")]
+    auto_login: Option<bool>,
+    consent: Option<Consent>,
+}
+
+/// `POST /dev/hands-free`
+pub(super) async fn set_policy(Extension(desk): Extension<Arc<Desk>>, Input(change): Input<Change>) -> Json<Policy> {
+    let realm = desk.realm();
+    let Some(hands_free) = &realm.app.hands_free else { return Json(Policy::default()) };
+    let now = hands_free.policy();
+    hands_free.set(Policy {
+        auto_login: change.auto_login.unwrap_or(now.auto_login),
+        consent: change.consent.unwrap_or(now.consent),
+    });
+    Json(hands_free.policy())
+}
+
 /// The user of an id, a user name or an e-mail address.
 pub(super) async fn person(realm: &Realm, name: &str) -> Result<User, Wrong> {
-    let by_name = realm.store.account_by_login_name(name).await?.map(|account| account.user);
-    let found = match by_name {
-        Some(user) => Some(user),
-        None => realm.store.user(name).await?,
-    };
-    found.ok_or_else(|| Wrong::absent(format!("there is no user {name}; PUT /User/{name} makes one")))
+    let found = realm.provider.sign_in().named(name).await?;
+    found.ok_or_else(|| Wrong::absent(format!("there is no active user {name}; PUT /User/{name} makes one")))
 }

@@ -104,6 +104,19 @@ impl SignIn {
         Ok(user)
     }
 
+    /// The active user of this name, who has proved nothing: for developers, and for what they ask of the control API.
+    pub async fn named(&self, name: &str) -> Result<Option<User>, Internal> {
+        if name.len() > MAX_NAME {
+            return Ok(None);
+        }
+        let account = self.store.account_by_login_name(name.trim()).await?;
+        let user = match account {
+            Some(account) => Some(account.user),
+            None => self.store.user(name).await?,
+        };
+        Ok(user.filter(|user| user.active))
+    }
+
     async fn account(&self, attempt: &Attempt<'_>) -> Result<Option<Account>, Internal> {
         if attempt.name.len() > MAX_NAME {
             return Ok(None);

@@ -38,7 +38,7 @@ use crate::resources::apply::{ApplyError, Options};
 use crate::resources::bundle::Item;
 use crate::resources::{Documents, Effect, Keeper, bundle};
 use crate::store::{Location, Store, is_passing};
-use crate::web;
+use crate::web::{self, hands_free::HandsFree};
 
 /// Why a realm cannot be founded.
 #[derive(Debug, thiserror::Error)]
@@ -236,7 +236,7 @@ impl Realm {
             registration,
             clock.clone(),
             reach(settings, &issuer),
-            demo.as_ref().map(|demo| demo.page.clone()),
+            (demo.as_ref().map(|demo| demo.page.clone()), settings.dev_api.then(HandsFree::default)),
             &common.master,
         );
         Ok(Self(Arc::new(Parts { issuer, clock, store, provider, documents, app, demo, slow_keys, bundles })))

@@ -1,5 +1,7 @@
 //! `GET` and `POST /oauth2/authorize`: draws the next step that the protocol decides on.
 
+use std::net::IpAddr;
+
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -7,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::{PageBody, PageForm, PageQuery};
 use super::check_session::keep_state;
+use super::client_address::ClientAddress;
 use super::csrf::{self, Form};
 use super::guard::RequestId;
 use super::page::see_other;
 use super::respond::respond;
-use super::{App, consent, error_page, login, select_account};
+use super::{App, consent, error_page, hands_free, login, select_account};
 use crate::domain::internal::Internal;
 use crate::identity::login::SignedIn;
 use crate::oauth::Params;
@@ -24,6 +27,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
     method: Method,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     PageQuery(params): PageQuery,
 ) -> Response {
@@ -31,13 +35,14 @@ pub(crate) async fn get(
         // HEAD must not issue a code.
         return StatusCode::OK.into_response();
     }
-    authorize(&app, &id, &headers, &params).await
+    authorize(&app, &id, &headers, &params, address).await
 }
 
 /// `POST /oauth2/authorize` (Core §3.1.2.1)
 pub(crate) async fn post(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     PageBody(params): PageBody,
 ) -> Response {
@@ -46,10 +51,10 @@ pub(crate) async fn post(
     if from_elsewhere && params.refuse_repeated().is_ok() && Cookie::Login.read(&app, &headers).is_none() {
         return see_other(&app.href(&login::with_query("/oauth2/authorize", &params.to_query())));
     }
-    authorize(&app, &id, &headers, &params).await
+    authorize(&app, &id, &headers, &params, address).await
 }
 
-async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params) -> Response {
+async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Params, address: IpAddr) -> Response {
     let now = app.clock.now();
     let request = match sound_request(app, id, headers, params).await {
         Ok(request) => request,
@@ -61,7 +66,12 @@ async fn authorize(app: &App, id: &RequestId, headers: &HeaderMap, params: &Para
     };
     match app.provider.next_step(&request, login.as_ref(), Given::Nothing, now).await {
         Ok(step) => {
-            let mut response = draw(app, headers, &request.params, &request, login.as_ref(), step);
+            let answered = hands_free::answer(app, headers, address, &request, login.as_ref(), &step).await;
+            let mut response = match answered {
+                Ok(Some(response)) => return response,
+                Ok(None) => draw(app, headers, &request.params, &request, login.as_ref(), step),
+                Err(failure) => return error_page::failed(app, id, failure),
+            };
             keep_state(app, headers, login.as_ref(), &mut response);
             response
         }

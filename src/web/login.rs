@@ -1,6 +1,8 @@
 //! The login page, `/login`. It is drawn by the authorization endpoint, with the request in its form's address; after sign-in
 //! the browser goes back there.
 
+use std::net::IpAddr;
+
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,11 +21,14 @@ use super::page::{Page, host, layout, see_other};
 use super::pages::{Login, SignedIn};
 use super::respond::respond;
 use super::{App, Explained, error_page};
+use crate::domain::internal::Internal;
+use crate::domain::user::User;
 use crate::identity::sign_in::{Attempt, Refused};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::{Failure, Params};
 
-const FORM: &str = "login";
+/// The name of the form.
+pub(crate) const FORM: &str = "login";
 
 /// What the page says besides asking.
 #[derive(Debug, Default)]
@@ -125,6 +130,16 @@ pub(crate) async fn post(
             Err(response) => return response,
         },
     };
+    // A click on the page of people, which only a policy of `dev` shows.
+    if let Some(person) = fields.text("person").filter(|_| app.policy().auto_login) {
+        let begun = async {
+            match app.provider.sign_in().named(person).await? {
+                Some(user) => begin(&app, &headers, &params, request.as_ref(), &user, address).await,
+                None => Ok(error_page::start_again(&app, app.href(&start(&params)))),
+            }
+        };
+        return begun.await.unwrap_or_else(|internal| error_page::internal_error(&app, &id, &internal));
+    }
     let name = fields.text("username").unwrap_or_default();
     let known_user = cookies::known_user(&app, &headers);
     let attempt = Attempt {
@@ -145,29 +160,39 @@ pub(crate) async fn post(
             };
         }
     };
-    // A new id at every sign-in; the login that the browser had until now ends.
-    let started = async {
-        if let Some(previous) = signed_in(&app, &headers).await? {
-            app.provider.sign_out(&previous, now).await?;
-        }
-        app.provider.logins().start(&user, now).await
-    };
-    let (cookie, started) = match started.await {
-        Ok(started) => started,
-        Err(internal) => return error_page::internal_error(&app, &id, &internal),
-    };
-    tracing::info!(event = "login", user = %user.id, session = %started.id, %address);
-    let mut response = match &request {
-        Some(request) if !app.provider.is_about(request, &user) => respond(&app, app.provider.somebody_else(request)),
-        Some(request) => see_other(&app.href(&start(&request.after_sign_in(&params)))),
-        None => see_other(&app.href(&start(&params))),
-    };
-    response.headers_mut().append(SET_COOKIE, Cookie::Login.set(&app, &cookie.reveal()));
-    response.headers_mut().append(SET_COOKIE, Cookie::Known.set(&app, &cookies::known(&app, &user.id)));
-    if Cookie::State.read(&app, &headers).is_some() {
-        keep_state(&app, &headers, Some(&started), &mut response);
+    match begin(&app, &headers, &params, request.as_ref(), &user, address).await {
+        Ok(response) => response,
+        Err(internal) => error_page::internal_error(&app, &id, &internal),
     }
-    response
+}
+
+/// Signs a person in who has proved who they are, and leads on. A new id at every sign-in; the login that the browser had until now
+/// ends.
+pub(crate) async fn begin(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params,
+    request: Option<&AuthorizationRequest>,
+    user: &User,
+    address: IpAddr,
+) -> Result<Response, Internal> {
+    let now = app.clock.now();
+    if let Some(previous) = signed_in(app, headers).await? {
+        app.provider.sign_out(&previous, now).await?;
+    }
+    let (cookie, started) = app.provider.logins().start(user, now).await?;
+    tracing::info!(event = "login", user = %user.id, session = %started.id, %address);
+    let mut response = match request {
+        Some(request) if !app.provider.is_about(request, user) => respond(app, app.provider.somebody_else(request)),
+        Some(request) => see_other(&app.href(&start(&request.after_sign_in(params)))),
+        None => see_other(&app.href(&start(params))),
+    };
+    response.headers_mut().append(SET_COOKIE, Cookie::Login.set(app, &cookie.reveal()));
+    response.headers_mut().append(SET_COOKIE, Cookie::Known.set(app, &cookies::known(app, &user.id)));
+    if Cookie::State.read(app, headers).is_some() {
+        keep_state(app, headers, Some(&started), &mut response);
+    }
+    Ok(response)
 }
 
 fn told<'a>(refused: &Refused, username: &'a str) -> Told<'a> {

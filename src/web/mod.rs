@@ -36,6 +36,7 @@ mod discovery;
 mod error_page;
 mod explained;
 pub(crate) mod guard;
+pub mod hands_free;
 mod health;
 mod home;
 mod horizon;
@@ -83,6 +84,8 @@ pub struct Inner {
     pub advice: Advice,
     /// The developer's pages, in `dev`.
     pub dev: Option<dev::Dev>,
+    /// What is done without asking, where the control API can say so.
+    pub hands_free: Option<hands_free::HandsFree>,
     /// Prebuilt answers.
     pub(crate) discovery: discovery::Prebuilt,
     pub(crate) csrf_key: MacKey,
@@ -122,7 +125,7 @@ impl App {
         registration: Option<Registration>,
         clock: Clock,
         reach: Reach,
-        dev: Option<dev::Dev>,
+        (dev, hands_free): (Option<dev::Dev>, Option<hands_free::HandsFree>),
         master: &MasterKey,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -140,6 +143,7 @@ impl App {
             reach,
             advice: Advice::default(),
             dev,
+            hands_free,
         }))
     }
 

@@ -53,6 +53,32 @@ pub struct Login {
     pub notice: Option<String>,
 }
 
+/// People to sign in as by a click, in `dev`. Posts `csrf` and `person`.
+#[derive(Template)]
+#[template(path = "people.html")]
+pub struct People {
+    /// Head of the page.
+    pub layout: Layout,
+    /// Where the form posts to.
+    pub action: String,
+    /// Where the password page is.
+    pub password_href: String,
+    /// Token that binds the form to this browser.
+    pub csrf: String,
+    /// The client's name, or its id where it has no name.
+    pub client_name: String,
+    /// Who can be picked.
+    pub people: Vec<Person>,
+}
+
+/// Somebody to sign in as.
+pub struct Person {
+    /// The user's id.
+    pub id: String,
+    /// The user's name.
+    pub label: String,
+}
+
 /// The consent form. Posts `csrf` and `decision`, which is `approve` or `deny`.
 #[derive(Template)]
 #[template(path = "consent.html")]

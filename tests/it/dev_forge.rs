@@ -1,4 +1,4 @@
-//! Forged tokens and sign-in cookies: what a flow would give, and what no flow ever gives.
+//! Forged tokens, sign-in cookies and pages that answer themselves: what a flow would give, and what no flow ever gives.
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -174,4 +174,62 @@ async fn a_cookie_signs_a_browser_in() {
         assert!(there.contains("code=") || there.contains("error=consent_required"), "{there}");
         assert_eq!(server.control("POST", "/dev/sign-in", json!({"user": "nobody"})).await.0, 404);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_answer_themselves_where_a_test_has_said_so() {
+    for database in BOTH {
+        let server = Server::dev(database).await;
+        let query = |more: &[(&'static str, &'static str)]| -> Vec<(&str, &str)> {
+            let redirect_uri = ("redirect_uri", "http://localhost:4200/callback");
+            let ours = [("response_type", "code"), ("client_id", "web-app"), ("scope", "openid email"), redirect_uri];
+            ours.into_iter().chain(more.iter().copied()).collect()
+        };
+        let hands_free = async |change: Value| server.control("POST", "/dev/hands-free", change).await;
+        // Nothing by itself.
+        assert!(server.authorize(&server.browser(), &query(&[("login_hint", "alice")])).await.is_login());
+        let (status, policy) = hands_free(json!({"auto_login": true, "consent": "approve"})).await;
+        assert_eq!((status, policy), (200, json!({"auto_login": true, "consent": "approve"})));
+
+        let browser = server.browser();
+        let none = server.authorize(&browser, &query(&[("prompt", "none"), ("login_hint", "alice")])).await;
+        assert_eq!(none.returned().get("error"), Some("login_required"), "prompt=none stays honest");
+        let page = server.authorize(&browser, &query(&[("login_hint", "alice@example.com")])).await;
+        let page = browser.follow(page).await;
+        assert!(page.returned().get("code").is_some(), "{page:?}");
+
+        // Without a hint: a page of people, one of whom is signed in by a click.
+        let browser = server.browser();
+        let page = server.authorize(&browser, &query(&[])).await;
+        assert!(page.has("#person-alice") && page.has("#person-bob") && !page.has("#password"), "{page:?}");
+        let page = browser.submit(&page, &[("person", "bob")]).await;
+        let page = browser.follow(page).await;
+        assert!(page.returned().get("code").is_some(), "{page:?}");
+
+        hands_free(json!({"consent": "deny"})).await;
+        let browser = server.browser();
+        let page = server.authorize(&browser, &query(&[("login_hint", "bob"), ("prompt", "consent")])).await;
+        let page = browser.follow(page).await;
+        assert_eq!(page.returned().get("error"), Some("access_denied"), "{page:?}");
+
+        // Off again, a click proves nothing.
+        hands_free(json!({"auto_login": false})).await;
+        let browser = server.browser();
+        let page = server.authorize(&browser, &query(&[])).await;
+        let page = browser.submit(&page, &[("person", "bob")]).await;
+        assert_eq!(page.status, 403, "{page:?}");
+        assert_eq!(hands_free(json!({"consent": "perhaps"})).await.0, 400);
+    }
+}
+
+#[tokio::test]
+async fn no_click_signs_in_where_there_is_no_control_api() {
+    let server = Server::start(Database::Sqlite).await;
+    server.alice().await;
+    server.web_app(json!({})).await;
+    let browser = server.browser();
+    let page = server.authorize(&browser, &[("response_type", "code"), ("client_id", "web-app")]).await;
+    let page = browser.submit(&page, &[("person", "alice")]).await;
+    assert_eq!(page.status, 403, "{page:?}");
+    assert!(!server.is_signed_in(&browser).await);
 }
