@@ -52,7 +52,8 @@ impl Sqlite {
 
     /// In memory, gone with the process.
     pub(super) async fn open_memory() -> Result<Self> {
-        let options = SqliteConnectOptions::from_str("sqlite::memory:")?;
+        // Every table and index has a page at least, and a process may have a thousand of these databases.
+        let options = SqliteConnectOptions::from_str("sqlite::memory:")?.page_size(1_024);
         // The database is this one connection: it must neither be closed when idle nor get a sibling.
         let only = SqlitePoolOptions::new()
             .max_connections(1)
