@@ -187,6 +187,8 @@ pub(super) enum KeysCommand {
     /// Withdraw a key at once
     Retire {
         /// The key's id
+        // Base64url: one of 64 begins with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         store: StoreArgs,
