@@ -99,31 +99,14 @@ fn signatures(criterion: &mut Criterion) {
 fn session(access: &Bearer, refresh: &Bearer) -> Session {
     let now = Clock::default().now();
     Session {
-        id: access.id(),
-        kind: "authorization_code".into(),
-        family: access.id(),
-        parent: None,
-        shared: false,
-        user_id: None,
-        user_epoch: None,
         client_id: Some("web-app".into()),
         client_epoch: Some(0),
         scope: "openid profile".into(),
         granted_scope: "openid profile".into(),
         audience: "https://api.example.com".into(),
-        id_token: false,
         token_digest: Some(access.digest().as_bytes().into()),
-        token_expires_at: now.plus(3_600),
         refresh_digest: Some(refresh.digest().as_bytes().into()),
-        refresh_expires_at: None,
-        refresh_limit: None,
-        rotated_at: None,
-        successor: None,
-        auth_time: None,
-        claims: None,
-        seen_at: now,
-        created_at: now,
-        ended_at: None,
+        ..Session::new(access.id(), "authorization_code", now.plus(3_600), now)
     }
 }
 

@@ -55,31 +55,11 @@ impl Logins {
         let id = self.randomness.row_id("logins");
         let cookie = self.randomness.bearer(Kind::LoginSession, id);
         let session = Session {
-            id,
-            kind: "login".into(),
-            family: id,
-            parent: None,
-            shared: false,
             user_id: Some(user.id.clone()),
             user_epoch: Some(user.epoch),
-            client_id: None,
-            client_epoch: None,
-            scope: String::new(),
-            granted_scope: String::new(),
-            audience: String::new(),
-            id_token: false,
             token_digest: Some(cookie.digest().as_bytes().into()),
-            token_expires_at: now.plus(ABSOLUTE),
-            refresh_digest: None,
-            refresh_expires_at: None,
-            refresh_limit: None,
-            rotated_at: None,
-            successor: None,
             auth_time: Some(now),
-            claims: None,
-            seen_at: now,
-            created_at: now,
-            ended_at: None,
+            ..Session::new(id, "login", now.plus(ABSOLUTE), now)
         };
         self.store.insert_session(session).await?;
         Ok((cookie, SignedIn { id, user: Arc::new(user.clone()), auth_time: now }))

@@ -336,6 +336,37 @@ async fn insert_sqlite(sqlite: &Sqlite, sessions: &[Session]) -> Result<()> {
 }
 
 impl Session {
+    /// One of this kind that begins now, the root of its family: of nobody, and with nothing yet but an end.
+    pub fn new(id: Uuid, kind: &str, token_expires_at: Timestamp, now: Timestamp) -> Self {
+        Self {
+            id,
+            kind: kind.to_owned(),
+            family: id,
+            parent: None,
+            shared: false,
+            user_id: None,
+            user_epoch: None,
+            client_id: None,
+            client_epoch: None,
+            scope: String::new(),
+            granted_scope: String::new(),
+            audience: String::new(),
+            id_token: false,
+            token_digest: None,
+            token_expires_at,
+            refresh_digest: None,
+            refresh_expires_at: None,
+            refresh_limit: None,
+            rotated_at: None,
+            successor: None,
+            auth_time: None,
+            claims: None,
+            seen_at: now,
+            created_at: now,
+            ended_at: None,
+        }
+    }
+
     /// Whether an ID token goes with a token of this scope. Where `openid` was granted it must be in it still (Core §12.2); Aidbox's ID
     /// tokens, and those of `response_type: code id_token` there, never had it.
     pub fn has_id_token(&self, scope: &Scope) -> bool {

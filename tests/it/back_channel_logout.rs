@@ -85,31 +85,11 @@ async fn arrived(elsewhere: &Elsewhere, path: &str, expected: usize) -> Vec<Stri
 fn login(server: &Server) -> Session {
     let (id, now) = (uuid::Uuid::new_v4(), server.instance.clock.now());
     Session {
-        id,
-        kind: "login".into(),
-        family: id,
-        parent: None,
-        shared: false,
         user_id: Some("alice".into()),
         user_epoch: Some(1),
-        client_id: None,
-        client_epoch: None,
-        scope: String::new(),
-        granted_scope: String::new(),
-        audience: String::new(),
-        id_token: false,
         token_digest: Some(vec![0; 32]),
-        token_expires_at: now.plus(3_600),
-        refresh_digest: None,
-        refresh_expires_at: None,
-        refresh_limit: None,
-        rotated_at: None,
-        successor: None,
         auth_time: Some(now),
-        claims: None,
-        seen_at: now,
-        created_at: now,
-        ended_at: None,
+        ..Session::new(id, "login", now.plus(3_600), now)
     }
 }
 

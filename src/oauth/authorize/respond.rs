@@ -251,30 +251,10 @@ fn code_row(
 
 fn token_row(request: &AuthorizationRequest, login: &SignedIn, m: &Minting<'_>) -> Session {
     Session {
-        id: m.id,
-        kind: m.grant.name().into(),
-        family: m.id,
         parent: Some(login.id),
         shared: request.client.document.first_party,
-        user_id: Some(login.user.id.clone()),
-        user_epoch: Some(login.user.epoch),
-        client_id: Some(request.client.id.clone()),
-        client_epoch: Some(request.client.epoch),
-        scope: m.scope.to_string(),
-        granted_scope: m.scope.to_string(),
-        audience: m.audience.join(" "),
         id_token: request.id_token,
-        token_digest: m.opaque.map(|token| token.digest().as_bytes().into()),
-        token_expires_at: m.expires_at,
-        refresh_digest: None,
-        refresh_expires_at: None,
-        refresh_limit: None,
-        rotated_at: None,
-        successor: None,
-        auth_time: m.auth_time,
         claims: request.claims.to_stored(),
-        seen_at: m.issued_at,
-        created_at: m.issued_at,
-        ended_at: None,
+        ..m.row()
     }
 }

@@ -2,12 +2,10 @@
 
 use super::issue::{Minting, TokenResponse, opaque_token};
 use super::{TokenRequest, requested_scope};
-use crate::domain::bearer::Bearer;
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, GrantType};
 use crate::oauth::explanation::Told;
 use crate::oauth::{ErrorCode, Failure, Provider, Refused, resource};
-use crate::store::sessions::Session;
 
 const GRANT: GrantType = GrantType::ClientCredentials;
 
@@ -35,12 +33,6 @@ impl Provider {
         let id = self.randomness.row_id("sessions");
         let lifetimes = self.lifetimes(flow, now);
         let opaque = opaque_token(flow, id, &self.randomness);
-        if let Some(token) = &opaque {
-            self.store
-                .insert_session(session(client, token, &scope.to_string(), &audience.join(" "), lifetimes.access, now))
-                .await?;
-        }
-        tracing::debug!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, session = %id);
         let minting = Minting {
             client,
             grant: GRANT,
@@ -59,6 +51,11 @@ impl Provider {
             claims: RequestedClaims::default(),
             recipient: None,
         };
+        // A JWT of a client's own has no row: it lives by itself.
+        if opaque.is_some() {
+            self.store.insert_session(minting.row()).await?;
+        }
+        tracing::debug!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, session = %id);
         Ok(self.mint(&minting, now).await?)
     }
 
@@ -83,42 +80,5 @@ impl Provider {
             .compared("audience", Told::list(allowed.iter().map(|one| &**one)), Told::public(one))
             .fix("Add it to auth.client_credentials.audience of the Client document, or name one that is listed.")),
         }
-    }
-}
-
-fn session(
-    client: &Client,
-    token: &Bearer,
-    scope: &str,
-    audience: &str,
-    expires_at: crate::domain::time::Timestamp,
-    now: crate::domain::time::Timestamp,
-) -> Session {
-    Session {
-        id: token.id(),
-        kind: GRANT.name().into(),
-        family: token.id(),
-        parent: None,
-        shared: false,
-        user_id: None,
-        user_epoch: None,
-        client_id: Some(client.id.clone()),
-        client_epoch: Some(client.epoch),
-        scope: scope.into(),
-        granted_scope: scope.into(),
-        audience: audience.into(),
-        id_token: false,
-        token_digest: Some(token.digest().as_bytes().into()),
-        token_expires_at: expires_at,
-        refresh_digest: None,
-        refresh_expires_at: None,
-        refresh_limit: None,
-        rotated_at: None,
-        successor: None,
-        auth_time: None,
-        claims: None,
-        seen_at: now,
-        created_at: now,
-        ended_at: None,
     }
 }

@@ -142,37 +142,6 @@ impl Provider {
             false => forgery.audience.clone(),
         };
         let opaque = forgery.opaque.then(|| self.randomness.bearer(Kind::AccessToken, id));
-        // A JWT of a client's own has no row.
-        if user.is_some() || opaque.is_some() {
-            let session = Session {
-                id,
-                kind: grant.name().into(),
-                family: id,
-                parent: None,
-                shared: false,
-                user_id: user.map(|user| user.id.clone()),
-                user_epoch: user.map(|user| user.epoch),
-                client_id: Some(client.id.clone()),
-                client_epoch: Some(client.epoch),
-                scope: scope.to_string(),
-                granted_scope: scope.to_string(),
-                audience: audience.join(" "),
-                id_token: user.is_some() && scope.contains(OPENID),
-                token_digest: opaque.as_ref().map(|token| token.digest().as_bytes().into()),
-                token_expires_at: expires_at,
-                refresh_digest: None,
-                refresh_expires_at: None,
-                refresh_limit: None,
-                rotated_at: None,
-                successor: None,
-                auth_time: user.map(|_| now),
-                claims: None,
-                seen_at: now,
-                created_at: now,
-                ended_at: None,
-            };
-            self.store.insert_session(session).await?;
-        }
         let minting = Minting {
             client,
             grant,
@@ -191,6 +160,11 @@ impl Provider {
             claims: RequestedClaims::default(),
             recipient: None,
         };
+        // A JWT of a client's own has no row.
+        if user.is_some() || opaque.is_some() {
+            let id_token = user.is_some() && scope.contains(OPENID);
+            self.store.insert_session(Session { id_token, ..minting.row() }).await?;
+        }
         let answer = self.mint(&minting, now).await?.0;
         let name = if forgery.id_token { "id_token" } else { "access_token" };
         Ok(answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned())

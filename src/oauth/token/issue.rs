@@ -17,6 +17,7 @@ use crate::oauth::access_token::TYP;
 use crate::oauth::encryption::Recipient;
 use crate::oauth::keys::{ID_TOKEN_LIFE, left_half};
 use crate::randomness::Randomness;
+use crate::store::sessions::Session;
 
 /// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3): an object without null members.
 #[derive(Clone, Debug)]
@@ -68,6 +69,27 @@ pub struct Minting<'a> {
     pub claims: RequestedClaims,
     /// Whom the ID token is encrypted for, where the client wants that.
     pub recipient: Option<Recipient<'a>>,
+}
+
+impl Minting<'_> {
+    /// The row that makes the access token a session, and the refresh token good for one use.
+    pub(in crate::oauth) fn row(&self) -> Session {
+        let digest = |token: Option<&Bearer>| token.map(|token| token.digest().as_bytes().into());
+        Session {
+            user_id: self.user.map(|user| user.id.clone()),
+            user_epoch: self.user.map(|user| user.epoch),
+            client_id: Some(self.client.id.clone()),
+            client_epoch: Some(self.client.epoch),
+            scope: self.scope.to_string(),
+            granted_scope: self.scope.to_string(),
+            audience: self.audience.join(" "),
+            id_token: self.id_token,
+            token_digest: digest(self.opaque),
+            refresh_digest: digest(self.refresh),
+            auth_time: self.auth_time,
+            ..Session::new(self.id, self.grant.name(), self.expires_at, self.issued_at)
+        }
+    }
 }
 
 impl Provider {

@@ -51,35 +51,6 @@ impl Provider {
         let id_token = scope.contains(OPENID);
         let encryption = client.id_token_encryption().filter(|_| id_token);
         let recipient = self.recipient(client, encryption, now).await?;
-        let session = Session {
-            id,
-            kind: GRANT.name().into(),
-            family: id,
-            parent: None,
-            shared: false,
-            user_id: Some(user.id.clone()),
-            user_epoch: Some(user.epoch),
-            client_id: Some(client.id.clone()),
-            client_epoch: Some(client.epoch),
-            scope: scope.to_string(),
-            granted_scope: scope.to_string(),
-            audience: audience.join(" "),
-            id_token,
-            token_digest: opaque.as_ref().map(|token| token.digest().as_bytes().into()),
-            token_expires_at: lifetimes.access,
-            refresh_digest: refresh.as_ref().map(|token| token.digest().as_bytes().into()),
-            refresh_expires_at: lifetimes.refresh,
-            refresh_limit: lifetimes.refresh_limit,
-            rotated_at: None,
-            successor: None,
-            auth_time: Some(now),
-            claims: None,
-            seen_at: now,
-            created_at: now,
-            ended_at: None,
-        };
-        self.store.insert_session(session).await?;
-        tracing::info!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, user = %user.id, session = %id);
         let minting = Minting {
             client,
             grant: GRANT,
@@ -98,6 +69,10 @@ impl Provider {
             claims: RequestedClaims::default(),
             recipient,
         };
+        let session =
+            Session { refresh_expires_at: lifetimes.refresh, refresh_limit: lifetimes.refresh_limit, ..minting.row() };
+        self.store.insert_session(session).await?;
+        tracing::info!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, user = %user.id, session = %id);
         Ok(self.mint(&minting, now).await?)
     }
 }
