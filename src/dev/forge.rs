@@ -34,7 +34,7 @@ pub(super) struct Asked {
     expires_in: Option<i64>,
     #[serde(default)]
     claims: Map<String, Value>,
-    defect: Option<Named>,
+    defect: Option<Defect>,
     /// With the defect `missing_claim`: which one.
     claim: Option<String>,
 }
@@ -66,21 +66,6 @@ impl Default for Audience {
     fn default() -> Self {
         Self::Many(Vec::new())
     }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Named {
-    Expired,
-    NotYetValid,
-    WrongIssuer,
-    WrongAudience,
-    AlgNone,
-    HmacWithPublicKey,
-    UnknownKid,
-    BadSignature,
-    MissingClaim,
-    StaleKey,
 }
 
 /// `POST /dev/tokens`
@@ -118,7 +103,8 @@ pub(super) async fn forge(
         audience,
         expires_in: asked.expires_in,
         claims: asked.claims,
-        defect: defect(asked.defect, asked.claim)?,
+        defect: asked.defect,
+        missing: asked.claim,
     };
     let made = realm.provider.forge(forgery, now).await.map_err(|why| match why {
         Unforgeable::Internal(internal) => Wrong::from(internal),
@@ -130,27 +116,4 @@ pub(super) async fn forge(
         answer["claims"] = claims.into();
     }
     Ok(Json(answer))
-}
-
-fn defect(named: Option<Named>, claim: Option<String>) -> Result<Option<Defect>, Wrong> {
-    let Some(named) = named else {
-        return match claim {
-            None => Ok(None),
-            Some(_) => Err(Wrong::request("claim goes with the defect missing_claim")),
-        };
-    };
-    Ok(Some(match named {
-        Named::Expired => Defect::Expired,
-        Named::NotYetValid => Defect::NotYetValid,
-        Named::WrongIssuer => Defect::WrongIssuer,
-        Named::WrongAudience => Defect::WrongAudience,
-        Named::AlgNone => Defect::AlgNone,
-        Named::HmacWithPublicKey => Defect::HmacWithPublicKey,
-        Named::UnknownKid => Defect::UnknownKid,
-        Named::BadSignature => Defect::BadSignature,
-        Named::StaleKey => Defect::StaleKey,
-        Named::MissingClaim => Defect::MissingClaim(
-            claim.ok_or_else(|| Wrong::request("missing_claim wants to know which: say claim, such as aud"))?,
-        ),
-    }))
 }

@@ -82,6 +82,10 @@ async fn a_token_without_a_defect_is_what_a_flow_would_give() {
             (&json!("web-app"), &json!("n"), &json!("alice"))
         );
         assert!(id["claims"].get("at_hash").is_none());
+        let id =
+            json!({"client_id": "web-app", "user": "alice", "kind": "id_token", "scope": "openid", "expires_in": "5m"});
+        let id = forged(&server, id).await;
+        assert_eq!(id["claims"]["exp"].as_i64().unwrap() - id["claims"]["iat"].as_i64().unwrap(), 300, "{id}");
     }
 }
 
@@ -114,6 +118,9 @@ async fn each_defect_is_refused_for_its_own_reason() {
                 assert!(!server.is_active(token).await, "{defect}");
             }
         }
+        // Nothing makes up for a defect.
+        let asked = json!({"client_id": "web-app", "defect": "wrong_issuer", "claims": {"iss": server.issuer()}});
+        assert_ne!(forged(&server, asked).await["claims"]["iss"], server.issuer());
         // The attack that the HMAC is for: the PEM of the public key as the secret.
         let made = forged(&server, json!({"client_id": "web-app", "defect": "hmac_with_public_key"})).await;
         let parts: Vec<_> = made["token"].as_str().unwrap().split('.').collect();
@@ -135,6 +142,8 @@ async fn what_cannot_be_forged_is_told() {
         (json!({"client_id": "web-app", "defect": "rotten"}), 400, "bad_signature"),
         (json!({"client_id": "web-app", "defect": "missing_claim"}), 400, "which"),
         (json!({"client_id": "web-app", "claim": "aud"}), 400, "missing_claim"),
+        (json!({"client_id": "web-app", "defect": "missing_claim", "claim": "nonce"}), 400, "no claim nonce"),
+        (json!({"client_id": "web-app", "user": "alice", "kind": "id_token", "audience": "a"}), 400, "wrong_audience"),
         (json!({"client_id": "web-app", "scope": "a\"b"}), 400, "scope"),
         (json!({"client_id": "web-app", "audience": "a b"}), 400, "spaces"),
         (json!({"client_id": "web-app", "expires_in": -5}), 400, "expired"),

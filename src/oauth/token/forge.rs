@@ -38,10 +38,13 @@ pub struct Forgery<'a> {
     pub claims: Map<String, Value>,
     /// What is wrong with it.
     pub defect: Option<Defect>,
+    /// The claim that is missing, where that is what is wrong.
+    pub missing: Option<String>,
 }
 
 /// What is wrong with a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Defect {
     /// It expired a minute ago.
     Expired,
@@ -59,9 +62,9 @@ pub enum Defect {
     UnknownKid,
     /// One bit of its signature is wrong.
     BadSignature,
-    /// This claim is not in it.
-    MissingClaim(String),
-    /// It was signed by a key that is not among the published ones any more.
+    /// A claim is not in it.
+    MissingClaim,
+    /// It was signed by a key that is not among the published ones.
     StaleKey,
 }
 
@@ -86,6 +89,18 @@ pub enum Unforgeable {
     /// Only the client can read it.
     #[error("this client's ID tokens are encrypted, so that they cannot be changed")]
     Encrypted,
+    /// The audience of an ID token is no choice (Core §2).
+    #[error("the audience of an ID token is its client; another one has the defect wrong_audience")]
+    Audience,
+    /// It is not said what is missing.
+    #[error("missing_claim wants to know which: say claim, such as aud")]
+    Which,
+    /// It is said what is missing where nothing is.
+    #[error("claim goes with the defect missing_claim")]
+    NothingMissing,
+    /// The test would prove nothing.
+    #[error("the token has no claim {0} anyway")]
+    Absent(String),
     /// Our own fault.
     #[error("{0}")]
     Internal(Internal),
@@ -102,7 +117,8 @@ const ELSEWHERE: &str = "https://somebody-else.example";
 impl Provider {
     /// Makes a token.
     pub async fn forge(&self, forgery: Forgery<'_>, now: Timestamp) -> Result<Forged, Unforgeable> {
-        let is_changed = !forgery.claims.is_empty() || forgery.defect.is_some();
+        let ends_elsewhere = forgery.id_token && forgery.expires_in.is_some();
+        let is_changed = !forgery.claims.is_empty() || forgery.defect.is_some() || ends_elsewhere;
         if forgery.opaque && (is_changed || forgery.id_token) {
             return Err(Unforgeable::Opaque);
         }
@@ -111,6 +127,14 @@ impl Provider {
         }
         if forgery.id_token && forgery.client.id_token_encryption().is_some() {
             return Err(Unforgeable::Encrypted);
+        }
+        if forgery.id_token && !forgery.audience.is_empty() {
+            return Err(Unforgeable::Audience);
+        }
+        match (forgery.defect, &forgery.missing) {
+            (Some(Defect::MissingClaim), None) => return Err(Unforgeable::Which),
+            (Some(Defect::MissingClaim), Some(_)) | (_, None) => {}
+            (_, Some(_)) => return Err(Unforgeable::NothingMissing),
         }
         let token = self.sound(&forgery, now).await?;
         if forgery.opaque {
@@ -132,7 +156,7 @@ impl Provider {
         let Forgery { client, user, scope, .. } = *forgery;
         let grant = if user.is_some() { GrantType::AuthorizationCode } else { GrantType::ClientCredentials };
         let id = self.randomness.row_id("sessions");
-        let expires_at = match (&forgery.defect, forgery.expires_in) {
+        let expires_at = match (forgery.defect, forgery.expires_in) {
             (Some(Defect::Expired), _) => now.plus(-60),
             (_, Some(seconds)) => now.plus(seconds),
             (_, None) => self.lifetimes(client.flow(grant), now).access,
@@ -181,7 +205,14 @@ impl Provider {
         if let (true, Some(seconds)) = (forgery.id_token, forgery.expires_in) {
             claims.insert("exp".into(), now.plus(seconds).0.into());
         }
-        match &forgery.defect {
+        for (name, value) in forgery.claims {
+            match value {
+                Value::Null => drop(claims.shift_remove(&name)),
+                value => drop(claims.insert(name, value)),
+            }
+        }
+        // Last, so that nothing makes up for it.
+        match forgery.defect {
             Some(Defect::Expired) => {
                 claims.insert("iat".into(), now.plus(-3_660).0.into());
                 claims.insert("exp".into(), now.plus(-60).0.into());
@@ -192,18 +223,15 @@ impl Provider {
             }
             Some(Defect::WrongIssuer) => drop(claims.insert("iss".into(), ELSEWHERE.into())),
             Some(Defect::WrongAudience) => drop(claims.insert("aud".into(), ELSEWHERE.into())),
-            Some(Defect::MissingClaim(name)) => drop(claims.shift_remove(name)),
-            _ => {}
-        }
-        for (name, value) in forgery.claims {
-            match value {
-                Value::Null => drop(claims.shift_remove(&name)),
-                value => drop(claims.insert(name, value)),
+            Some(Defect::MissingClaim) => {
+                let name = forgery.missing.unwrap_or_default();
+                claims.shift_remove(&name).ok_or(Unforgeable::Absent(name))?;
             }
+            _ => {}
         }
         let ours =
             self.registry.key_ring_with(alg, now).await?.signing(alg, now).ok_or(NotAJwt).map_err(Internal::from)?;
-        let mut token = match &forgery.defect {
+        let mut token = match forgery.defect {
             Some(Defect::AlgNone) => {
                 header = json!({ "typ": header["typ"], "alg": "none" });
                 format!("{}.", Key::unsigned(&header, &claims)?)
