@@ -33,6 +33,8 @@ const LOCK: Duration = Duration::from_millis(800);
 /// A connection that was idle for longer is tried before use: the database may have restarted meanwhile. Under load none is, and the
 /// round trip, which cost a fifth of the reads, is saved.
 const FRESH: Duration = Duration::from_millis(100);
+/// A connection that is older is not used again: a server's process grows with what it has seen.
+const OLD: Duration = Duration::from_mins(30);
 
 /// All that matters goes by primary keys, a few rows at a time. A plan made while a table was small would otherwise read it from end to
 /// end until its statistics catch up. So there is one plan for each statement, and it is made once.
@@ -111,9 +113,15 @@ impl Postgres {
                         Ok(())
                     })
                 })
+                // No task of the pool's looks after these: see `sqlite`. One that is old goes when it is wanted.
+                .idle_timeout(None)
+                .max_lifetime(None)
                 .test_before_acquire(false)
                 .before_acquire(|connection, idle| {
                     Box::pin(async move {
+                        if idle.age > OLD {
+                            return Ok(false);
+                        }
                         if idle.idle_for > FRESH {
                             connection.ping().await?;
                         }

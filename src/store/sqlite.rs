@@ -33,8 +33,10 @@ impl Sqlite {
             // What it takes to undo a statement of many rows would be a file otherwise, made and removed for each.
             .pragma("temp_store", "MEMORY")
             .optimize_on_close(true, None);
+        // Neither grows old. The task that closes what is idle counts with a number that may be below zero for an instant, and if it
+        // looks then it spins for ever (sqlx 0.9): without these times there is no such task.
         let pool = |connections| {
-            let pool = SqlitePoolOptions::new().max_connections(connections);
+            let pool = SqlitePoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None);
             pool.test_before_acquire(false).acquire_timeout(PATIENCE)
         };
         let writer = pool(1)
