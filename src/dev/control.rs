@@ -69,7 +69,7 @@ async fn protocol(desk: &Desk, base: &str, request: Request) -> Response {
     let Some(asked) = asked else { return work.await };
     let realm = desk.realm();
     let now = realm.clock.now();
-    let rule = desk.faults.of(&asked);
+    let rule = desk.faults.of(&asked, realm.provider.randomness());
     let response = match &rule {
         Some(rule) => rule.strike(&realm, work).await.unwrap_or_else(IntoResponse::into_response),
         None => work.await,

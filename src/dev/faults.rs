@@ -21,6 +21,7 @@ use super::control::Wrong;
 use super::desk::Desk;
 use super::exchange::{Asked, endpoints};
 use super::input::{self, Input};
+use crate::randomness::Randomness;
 use crate::realm::Realm;
 
 /// So many rules at once; nobody waits longer than this, in seconds (requests end after thirty), nor is further ahead.
@@ -113,9 +114,9 @@ struct Standing {
 
 impl Faults {
     /// What happens to a request.
-    pub(super) fn of(&self, asked: &Asked) -> Option<Rule> {
+    pub(super) fn of(&self, asked: &Asked, randomness: &Randomness) -> Option<Rule> {
         let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rules.all.iter_mut().find_map(|standing| standing.strikes(asked).then(|| standing.rule.clone()))
+        rules.all.iter_mut().find_map(|standing| standing.strikes(asked, randomness).then(|| standing.rule.clone()))
     }
 
     /// Takes all rules away.
@@ -125,7 +126,7 @@ impl Faults {
 }
 
 impl Standing {
-    fn strikes(&mut self, asked: &Asked) -> bool {
+    fn strikes(&mut self, asked: &Asked, randomness: &Randomness) -> bool {
         let is =
             |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
         let fits = is(&self.rule.endpoint, Some(asked.endpoint))
@@ -137,7 +138,7 @@ impl Standing {
         self.fitted += 1;
         let due = self.fitted >= self.rule.nth.unwrap_or(1)
             && self.rule.times.is_none_or(|times| self.hits < times)
-            && self.rule.probability.is_none_or(|probability| fraction() < probability);
+            && self.rule.probability.is_none_or(|probability| fraction(randomness) < probability);
         self.hits += u64::from(due);
         due
     }
@@ -278,8 +279,8 @@ fn dropped() -> Response {
 }
 
 /// A number in [0, 1).
-fn fraction() -> f64 {
-    let bits = u32::from_be_bytes(crate::domain::secret::random());
+fn fraction(randomness: &Randomness) -> f64 {
+    let bits = u32::from_be_bytes(randomness.bytes("faults"));
     f64::from(bits) / (f64::from(u32::MAX) + 1.0)
 }
 

@@ -14,7 +14,6 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-use uuid::Uuid;
 
 use super::Desks;
 use super::control::Wrong;
@@ -22,6 +21,7 @@ use super::desk::{Desk, Stay};
 use super::input::{Text, seconds};
 use crate::clock::Clock;
 use crate::config::Issuer;
+use crate::randomness::Randomness;
 use crate::realm::{self, Common, Contents, Error, Realm, SlowKeys};
 use crate::resources::bundle;
 use crate::store::snapshot::Snapshot;
@@ -128,9 +128,10 @@ pub(super) async fn found(
     RawQuery(query): RawQuery,
     body: Text,
 ) -> Result<Response, Wrong> {
-    let (name, stay) = asked(&query.unwrap_or_default())?;
     let inner = &*desks.0;
-    let issuer = inner.main.realm().issuer.join(&format!("{PREFIX}{name}"));
+    let main = inner.main.realm();
+    let (name, stay) = asked(&query.unwrap_or_default(), main.provider.randomness())?;
+    let issuer = main.issuer.join(&format!("{PREFIX}{name}"));
     let (mut items, mut problems) = (Vec::new(), Vec::new());
     if !body.text.trim().is_empty() {
         bundle::parse("bundle", &body.text, body.json, &|_| None, &mut items, &mut problems);
@@ -139,7 +140,7 @@ pub(super) async fn found(
         return Err(Error::Bundle(problems).into());
     }
     let (image, contents) = match items.is_empty() {
-        true => (inner.realms.own(&inner.common, &inner.main.realm().issuer).await?, Contents::Stored),
+        true => (inner.realms.own(&inner.common, &main.issuer).await?, Contents::Stored),
         false => (inner.realms.empty().await?, Contents::Items(&items)),
     };
     let store = Store::in_memory(image).await?;
@@ -150,7 +151,7 @@ pub(super) async fn found(
         return Err(wrong);
     }
     let shown = shown(&name, &desk);
-    let location = [(LOCATION, format!("{}/dev/realms/{name}", desks.0.main.realm().issuer))];
+    let location = [(LOCATION, format!("{}/dev/realms/{name}", main.issuer))];
     Ok((StatusCode::CREATED, location, Json(shown)).into_response())
 }
 
@@ -175,7 +176,7 @@ pub(super) async fn end(Extension(desks): Extension<Desks>, Path(name): Path<Str
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn asked(query: &str) -> Result<(String, Stay), Wrong> {
+fn asked(query: &str, randomness: &Randomness) -> Result<(String, Stay), Wrong> {
     let (mut name, mut idle) = (None, None);
     for (parameter, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match &*parameter {
@@ -184,7 +185,7 @@ fn asked(query: &str) -> Result<(String, Stay), Wrong> {
             unknown => return Err(Wrong::request(format!("unknown parameter {unknown}; there are name and idle"))),
         }
     }
-    let name = name.unwrap_or_else(|| Uuid::new_v4().simple().to_string()[..12].to_owned());
+    let name = name.unwrap_or_else(|| format!("{:012x}", u64::from_be_bytes(randomness.bytes("realms")) >> 16));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) || name.starts_with('.') {
         return Err(Wrong::request(
