@@ -4,25 +4,29 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::{HeaderMap, Method};
-use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use crate::web::body::{media_type, whole};
+use crate::oauth::discovery::paths;
+use crate::oauth::jws::Jws;
+use crate::web::body::{basic, media_type, whole};
 
 /// Larger bodies are served, and not looked into.
 const BODY: usize = 256 * 1_024;
 
-/// Which paths are which endpoint.
-const ENDPOINTS: [(&str, &[&str]); 10] = [
-    ("authorize", &["/oauth2/authorize", "/auth/authorize"]),
-    ("token", &["/oauth2/token", "/auth/token"]),
-    ("userinfo", &["/oauth2/userinfo", "/auth/userinfo", "/userinfo"]),
-    ("introspect", &["/oauth2/introspect", "/auth/introspect"]),
-    ("revoke", &["/oauth2/revoke"]),
-    ("logout", &["/oauth2/logout", "/auth/logout"]),
+/// The endpoints, and what discovery calls them.
+const ENDPOINTS: [(&str, &str); 7] = [
+    ("authorize", "authorization_endpoint"),
+    ("token", "token_endpoint"),
+    ("userinfo", "userinfo_endpoint"),
+    ("introspect", "introspection_endpoint"),
+    ("revoke", "revocation_endpoint"),
+    ("logout", "end_session_endpoint"),
+    ("jwks", "jwks_uri"),
+];
+/// What belongs to the protocol besides, with what is below.
+const OTHERS: [(&str, &[&str]); 3] = [
     ("register", &["/oauth2/register"]),
-    ("jwks", &["/.well-known/jwks.json"]),
     ("discovery", &["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]),
     ("login", &["/login", "/auth/login"]),
 ];
@@ -50,7 +54,7 @@ pub(super) struct Asked {
 
 /// The names of the endpoints.
 pub(super) fn endpoints() -> impl Iterator<Item = &'static str> {
-    ENDPOINTS.iter().map(|(name, _)| *name)
+    ENDPOINTS.iter().map(|(name, _)| *name).chain(OTHERS.iter().map(|(name, _)| *name))
 }
 
 /// Reads a request to a protocol endpoint below `base`, and gives it back whole.
@@ -61,7 +65,7 @@ pub(super) async fn read(base: &str, request: Request) -> (Option<Asked>, Reques
     let mut query = pairs(request.uri().query().unwrap_or_default().as_bytes());
     let body = body(headers, &bytes);
     let find = |name: &str| query.iter().chain(&body).find(|(found, _)| found == name).map(|(_, value)| value.clone());
-    let client_id = basic(headers)
+    let client_id = named_by_basic(headers)
         .or_else(|| find("client_id"))
         .or_else(|| find("client_assertion").and_then(|assertion| subject(&assertion)));
     let user = find("username").or_else(|| find("login_hint"));
@@ -91,8 +95,10 @@ fn target(request: &Request, query: &[(String, String)]) -> String {
 
 fn endpoint(path: &str) -> Option<&'static str> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let is_it = |paths: &[&str]| paths.iter().any(|known| path == *known || path.starts_with(&format!("{known}/")));
-    ENDPOINTS.iter().find(|(_, paths)| is_it(paths)).map(|(name, _)| *name)
+    let is_below =
+        |known: &&str| path.strip_prefix(*known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let endpoint = ENDPOINTS.iter().find(|(_, name)| paths(name).any(|known| known == path)).map(|(name, _)| *name);
+    endpoint.or_else(|| OTHERS.iter().find(|(_, known)| known.iter().any(is_below)).map(|(name, _)| *name))
 }
 
 async fn buffered(request: Request) -> (Request, Vec<u8>) {
@@ -133,25 +139,18 @@ fn masked((name, value): (String, String)) -> (String, String) {
     (name, value)
 }
 
-fn header(headers: &HeaderMap) -> Option<&str> {
-    headers.get(AUTHORIZATION)?.to_str().ok()
-}
-
 /// The client that HTTP Basic names (RFC 6749 §2.3.1).
-fn basic(headers: &HeaderMap) -> Option<String> {
-    let encoded = header(headers)?.strip_prefix("Basic ")?;
-    let credentials = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let name = credentials.split_once(':')?.0;
-    Some(percent_encoding::percent_decode_str(&name.replace('+', " ")).decode_utf8_lossy().into_owned())
+fn named_by_basic(headers: &HeaderMap) -> Option<String> {
+    let basic = basic(headers).ok()??;
+    basic.readings().next().map(|(id, _)| id.to_owned())
 }
 
 fn authorization(headers: &HeaderMap) -> Option<String> {
-    let value = header(headers)?;
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     Some(if value.starts_with("Bearer ") { value.to_owned() } else { format!("Basic {MASK}") })
 }
 
 /// `sub` of an assertion, which is the client (RFC 7523 §3).
 fn subject(assertion: &str) -> Option<String> {
-    let claims: Value = serde_json::from_slice(&B64.decode(assertion.split('.').nth(1)?).ok()?).ok()?;
-    claims.get("sub")?.as_str().map(str::to_owned)
+    Jws::read(assertion)?.claims.get("sub")?.as_str().map(str::to_owned)
 }

@@ -28,8 +28,14 @@ pub const ENDPOINTS: [(&str, &str); 8] = [
 const IN_THE_BROWSER: [&str; 3] = ["authorization_endpoint", "end_session_endpoint", "check_session_iframe"];
 
 /// Other paths of endpoints, which are the same in everything.
-pub const ALIASES: [(&str, &[&str]); 2] =
-    [("token_endpoint", &["/auth/token", "/token"]), ("introspection_endpoint", &["/auth/introspect"])];
+pub const ALIASES: [(&str, &[&str]); 5] = [
+    // Aidbox's own samples write a slash behind the path.
+    ("authorization_endpoint", &["/auth/authorize", "/auth/authorize/", "/authorization"]),
+    ("token_endpoint", &["/auth/token", "/token"]),
+    ("userinfo_endpoint", &["/auth/userinfo", "/userinfo"]),
+    ("introspection_endpoint", &["/auth/introspect"]),
+    ("end_session_endpoint", &["/auth/logout"]),
+];
 
 /// How a client may authenticate.
 pub(super) const CLIENT_AUTHENTICATION: [&str; 5] =

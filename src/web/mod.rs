@@ -187,20 +187,19 @@ impl Site {
 /// The whole map of URLs. An alias is the same handler.
 fn router(app: &App) -> Router {
     let mut protocol = Router::new();
-    // Aidbox's own samples write a slash behind the path.
-    for authorize in ["/oauth2/authorize", "/auth/authorize", "/auth/authorize/", "/authorization"] {
+    for authorize in paths("authorization_endpoint") {
         protocol = protocol.route(authorize, get(authorize::get).post(authorize::post));
     }
     for token in paths("token_endpoint") {
         protocol = protocol.route(token, post(token::post).options(cors::preflight));
     }
-    for userinfo in ["/oauth2/userinfo", "/auth/userinfo", "/userinfo"] {
+    for userinfo in paths("userinfo_endpoint") {
         protocol = protocol.route(userinfo, get(userinfo::get).post(userinfo::post).options(cors::preflight));
     }
     for introspect in paths("introspection_endpoint") {
         protocol = protocol.route(introspect, post(introspect::post));
     }
-    for logout in ["/oauth2/logout", "/auth/logout"] {
+    for logout in paths("end_session_endpoint") {
         protocol = protocol.route(logout, get(logout::get).post(logout::post));
     }
     for login in ["/login", "/auth/login"] {
