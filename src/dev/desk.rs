@@ -33,7 +33,8 @@ pub(super) enum Stay {
 pub(super) struct Desk {
     common: Common,
     current: ArcSwap<Current>,
-    founding: Kept,
+    /// How it was founded; none where that is too large to keep.
+    founding: Option<Kept>,
     snapshots: Mutex<BTreeMap<String, Kept>>,
     /// What was asked and answered.
     pub(super) journal: Journal,
@@ -67,14 +68,18 @@ pub(super) struct Kept {
 pub(super) enum NotKept {
     #[error("{SNAPSHOTS} snapshots are kept already; delete one first")]
     TooMany,
-    #[error("the snapshots would take more than {} MiB; delete one first", BYTES / 1_048_576)]
+    #[error("the snapshots would take more than {} MiB; delete one first, or take a smaller database", BYTES / 1_048_576)]
     TooLarge,
     #[error(transparent)]
     Database(#[from] crate::store::Error),
 }
 
 impl Kept {
-    async fn take(realm: &Realm) -> crate::store::Result<Self> {
+    /// Takes it, where the store is not larger than this: nobody waits for a database of millions to be read.
+    async fn take(realm: &Realm, room: usize) -> Result<Self, NotKept> {
+        if realm.store.size().await? > room {
+            return Err(NotKept::TooLarge);
+        }
         let snapshot = Box::pin(realm.store.snapshot()).await?;
         let clock = &realm.clock;
         Ok(Self { snapshot, taken_at: clock.now(), ahead: clock.ahead(), frozen: clock.is_frozen() })
@@ -104,7 +109,11 @@ impl Kept {
 impl Desk {
     /// Around a realm as it was founded.
     pub(super) async fn open(common: Common, realm: Realm, stay: Stay) -> Result<Self, Error> {
-        let founding = Kept::take(&realm).await?;
+        let founding = match Kept::take(&realm, BYTES).await {
+            Ok(kept) => Some(kept),
+            Err(NotKept::Database(error)) => return Err(error.into()),
+            Err(NotKept::TooMany | NotKept::TooLarge) => None,
+        };
         let (site, working) = (Site::new(realm.app.clone()), Mutex::new(Some(realm.work())));
         Ok(Self {
             common,
@@ -168,15 +177,15 @@ impl Desk {
 
     /// Keeps the present state under a name; what was kept under it goes.
     pub(super) async fn keep(&self, name: &str) -> Result<Kept, NotKept> {
-        let kept = Kept::take(&self.realm()).await?;
-        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = || snapshots.iter().filter(|(other, _)| *other != name);
-        if others().count() >= SNAPSHOTS {
+        let _one = self.changing.lock().await;
+        let mut sizes = self.kept();
+        sizes.remove(name);
+        if sizes.len() >= SNAPSHOTS {
             return Err(NotKept::TooMany);
         }
-        if others().map(|(_, other)| other.size()).sum::<usize>() + kept.size() > BYTES {
-            return Err(NotKept::TooLarge);
-        }
+        let taken = sizes.values().map(Kept::size).sum();
+        let kept = Kept::take(&self.realm(), BYTES.saturating_sub(taken)).await?;
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.insert(name.to_owned(), kept.clone());
         Ok(kept)
     }
@@ -191,12 +200,13 @@ impl Desk {
         self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).remove(name).is_some()
     }
 
-    /// Goes back to how the realm was founded.
-    pub(super) async fn reset(&self) -> Result<(), Error> {
-        self.put_back(&self.founding).await?;
+    /// Goes back to how the realm was founded; `false` where that is not known.
+    pub(super) async fn reset(&self) -> Result<bool, Error> {
+        let Some(founding) = &self.founding else { return Ok(false) };
+        self.put_back(founding).await?;
         self.journal.clear();
         self.faults.clear();
-        Ok(())
+        Ok(true)
     }
 
     /// Goes back to this state. Nothing that the process remembers of the realm outlives it.

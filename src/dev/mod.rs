@@ -41,6 +41,12 @@ struct Inner {
     ended: watch::Sender<bool>,
 }
 
+impl std::fmt::Debug for Desks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desks")
+    }
+}
+
 impl Desks {
     /// Around the realm that a server begins with.
     pub async fn open(common: Common, main: Realm) -> Result<Self, Error> {

@@ -15,8 +15,13 @@ const LONGEST_NAME: usize = 64;
 
 /// `POST /dev/reset`
 pub(super) async fn reset(Extension(desk): Extension<Arc<Desk>>) -> Result<StatusCode, Wrong> {
-    desk.reset().await?;
-    Ok(StatusCode::NO_CONTENT)
+    match desk.reset().await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Wrong::new(
+            StatusCode::CONFLICT,
+            "the database was too large at the start to be kept beside the server; reset one of up to 256 MiB, or a realm",
+        )),
+    }
 }
 
 /// `GET /dev/snapshots`

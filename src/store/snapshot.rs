@@ -40,6 +40,24 @@ impl Snapshot {
 }
 
 impl Store {
+    /// How many bytes a snapshot would have, more or less.
+    pub async fn size(&self) -> Result<usize> {
+        let bytes: (i64,) = match &self.db {
+            Db::Postgres(postgres) => {
+                let query = sqlx::query_as(
+                    "SELECT COALESCE(sum(pg_table_size(format('%I', tablename)::regclass)), 0)::bigint
+                     FROM pg_tables WHERE schemaname = current_schema()",
+                );
+                super::lent!(postgres.patient(), loan => query.fetch_one(loan.ask()))?
+            }
+            Db::Sqlite(sqlite) => {
+                let query = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+                sqlx::query_as(query).fetch_one(&sqlite.readers).await?
+            }
+        };
+        Ok(usize::try_from(bytes.0).unwrap_or(usize::MAX))
+    }
+
     /// Takes out everything, as of one moment.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let taken = match &self.db {
