@@ -75,14 +75,20 @@ pub struct Instance {
     realm: Realm,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
-    front: Front,
-    working: Option<Working>,
+    background: Background,
 }
 
 /// What answers requests: the site of the realm, with what developers get around it where they get it.
 #[derive(Clone)]
 enum Front {
     Plain(web::Site),
+    Dev(dev::Desks),
+}
+
+/// What goes on besides answering, and ends before the store is closed.
+#[derive(Debug)]
+enum Background {
+    Realm(Working),
     Dev(dev::Desks),
 }
 
@@ -108,17 +114,15 @@ impl Instance {
 
         let (stop, stopped) = watch::channel(false);
         let internal_url = common.settings().internal_url.as_ref().map(|url| url.as_str().to_owned());
-        let front = match common.settings().dev_api {
-            true => Front::Dev(dev::Desks::open(common, realm.clone()).await?),
-            false => Front::Plain(web::Site::new(realm.app.clone())),
+        let (front, background) = if common.settings().dev_api {
+            let desks = dev::Desks::open(common, realm.clone()).await?;
+            (Front::Dev(desks.clone()), Background::Dev(desks))
+        } else {
+            (Front::Plain(web::Site::new(realm.app.clone())), Background::Realm(realm.work()))
         };
-        let working = match &front {
-            Front::Dev(_) => None,
-            Front::Plain(_) => Some(realm.work()),
-        };
-        let serving = tokio::spawn(listen::serve(listener, tls, front.clone(), stopped, grace));
+        let serving = tokio::spawn(listen::serve(listener, tls, front, stopped, grace));
         let (issuer, demo) = (issuer.as_str().to_owned(), realm.demo.clone());
-        Ok(Self { address, issuer, internal_url, clock, store, demo, realm, stop, serving, front, working })
+        Ok(Self { address, issuer, internal_url, clock, store, demo, realm, stop, serving, background })
     }
 
     /// Removes a batch of what has expired, as happens by itself every minute; answers how many rows.
@@ -135,22 +139,11 @@ impl Instance {
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.serving.await;
-        if let Front::Dev(desks) = &self.front {
-            desks.end().await;
-        }
-        if let Some(working) = self.working {
-            working.end().await;
+        match self.background {
+            Background::Realm(working) => working.end().await,
+            Background::Dev(desks) => desks.end().await,
         }
         self.store.close().await;
-    }
-}
-
-impl std::fmt::Debug for Front {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Plain(_) => "Plain",
-            Self::Dev(_) => "Dev",
-        })
     }
 }
 
