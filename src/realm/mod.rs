@@ -1,13 +1,15 @@
 //! One issuer, wired together: its store and clock, keys, documents, provider, and the site that answers for it.
 //!
-//! A [`Realm`] holds no global state, so a process can have many, which share what [`Common`] holds. [`demo`] is what `dev` fills
-//! an empty store with; [`sweeper`],
-//! [`messenger`], [`recorder`] and [`watching`] work for a realm in the background. [`crate::server`] is next door and
+//! A [`Realm`] holds no global state, so a process can have many, which share what [`Common`] holds. [`mod@rules`] is what
+//! the settings say of it, [`contents`] what it begins with, and [`demo`] what `dev` fills an empty store with; [`sweeper`],
+//! [`messenger`], [`recorder`] and [`watching`] work for it in the background. [`crate::server`] is next door and
 //! listens.
 
+mod contents;
 pub mod demo;
 mod messenger;
 mod recorder;
+mod rules;
 mod sweeper;
 mod watching;
 
@@ -16,28 +18,27 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use self::contents::{Contents, begin};
+use self::contents::{apply, fill, is_new};
 pub use self::demo::Demo;
+use self::rules::{bootstrap, randomness, reach, rules};
+pub use self::rules::{documents, location, outbound, registration};
 use self::watching::{Applied, Watching};
 use crate::clock::Clock;
-use crate::config::{self, DatabaseUrl, Issuer, Mode, Settings};
-use crate::domain::client::Client;
+use crate::config::{Issuer, Settings};
 use crate::domain::internal::Internal;
-use crate::domain::password;
-use crate::domain::scope::ADMIN;
-use crate::domain::secret::{MasterKey, SealingKey};
-use crate::domain::time::Timestamp;
+use crate::domain::secret::MasterKey;
 use crate::identity::hashing::Hashing;
+use crate::oauth::Provider;
 use crate::oauth::explanations::Explanations;
 use crate::oauth::keys::{Keys, QUICK_ALGORITHMS};
-use crate::oauth::metadata_document::Hosts;
-use crate::oauth::{Provider, Rules};
 use crate::outbound::Outbound;
 use crate::randomness::Randomness;
 use crate::registration::{self, Registration};
-use crate::resources::apply::{ApplyError, Options};
+use crate::resources::Documents;
+use crate::resources::apply::ApplyError;
 use crate::resources::bundle::Item;
-use crate::resources::{Documents, Effect, Keeper, bundle};
-use crate::store::{Location, Store, is_passing};
+use crate::store::{Store, is_passing};
 use crate::web::{self, hands_free::HandsFree};
 
 /// Why a realm cannot be founded.
@@ -141,19 +142,6 @@ pub enum SlowKeys {
     Ahead,
     /// When they are first to sign.
     OnDemand,
-}
-
-/// What a new realm holds.
-#[derive(Clone, Copy)]
-pub enum Contents<'a> {
-    /// The demo, in `dev`, and the bundles of the settings.
-    Own,
-    /// These resources.
-    Items(&'a [Item]),
-    /// What is in its store already.
-    Stored,
-    /// The same, and what was applied there is what this realm applied.
-    StoredWith(&'a Parts),
 }
 
 /// An issuer that is ready to answer. Clones are the same realm.
@@ -299,186 +287,4 @@ impl Working {
 /// Waits to be told to stop.
 async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-/// The database of the settings.
-pub fn location(settings: &Settings) -> Location {
-    match &settings.database_url {
-        DatabaseUrl::SqliteMemory => Location::SqliteMemory,
-        DatabaseUrl::SqliteFile(path) => Location::SqliteFile(path.clone()),
-        DatabaseUrl::Postgres(url) => Location::Postgres(url.clone()),
-    }
-}
-
-/// The documents of a store, under the rules of the settings.
-pub fn documents(
-    settings: &Settings,
-    store: Store,
-    master: &MasterKey,
-    hashing: Hashing,
-    randomness: Randomness,
-) -> Documents {
-    let sealing = Arc::new(SealingKey::for_documents(master));
-    let bootstrap = settings.admin_client_secret.as_ref().map(|_| settings.admin_client_id.clone());
-    Documents::new(store, settings.allow_http_redirects, bootstrap, Keeper { hashing, sealing, randomness })
-}
-
-/// Where chance comes from: a seed is for `dev` alone.
-fn randomness(settings: &Settings, clock: &Clock) -> Randomness {
-    let seed = settings.seed.filter(|_| settings.mode == Mode::Dev);
-    seed.map_or_else(Randomness::default, |seed| Randomness::seeded(seed, clock.clone()))
-}
-
-/// Whether nothing was ever kept in a store.
-async fn is_new(store: &Store) -> Result<bool, Error> {
-    let keyless = store.signing_keys().await?.is_empty();
-    Ok(keyless && !store.begin().await?.has_documents().await?)
-}
-
-/// Puts contents into a store; answers what `dev` shows of them, in `dev`, and the bundles that are to be watched.
-async fn fill(
-    settings: &Settings,
-    documents: &Documents,
-    issuer: &Issuer,
-    contents: Contents<'_>,
-    now: Timestamp,
-) -> Result<(Option<Demo>, Option<Applied>), Error> {
-    let bundles = match contents {
-        Contents::Own => own(settings, documents, issuer, now).await?,
-        Contents::Items(items) => {
-            apply(documents, items, now).await?;
-            None
-        }
-        Contents::Stored => None,
-        Contents::StoredWith(realm) => realm.bundles.clone(),
-    };
-    let demo = match settings.mode {
-        Mode::Dev => Some(demo::shown(settings, documents, issuer).await),
-        Mode::Serve => None,
-    };
-    Ok((demo, bundles))
-}
-
-/// Puts in what the server begins with.
-pub async fn begin(settings: &Settings, documents: &Documents, issuer: &Issuer, now: Timestamp) -> Result<(), Error> {
-    own(settings, documents, issuer, now).await.map(drop)
-}
-
-async fn own(
-    settings: &Settings,
-    documents: &Documents,
-    issuer: &Issuer,
-    now: Timestamp,
-) -> Result<Option<Applied>, Error> {
-    if settings.mode == Mode::Dev {
-        demo::prepare(documents, issuer, now).await?;
-    }
-    let paths = &settings.bundles;
-    if paths.is_empty() {
-        return Ok(None);
-    }
-    let look = bundle::look(paths);
-    let items = bundle::read(paths, &|name| std::env::var(name).ok()).map_err(Error::Bundle)?;
-    apply(documents, &items, now).await?;
-    let made = items.into_iter().map(|item| (item.kind, item.id)).collect();
-    Ok(settings.watch.then(|| Applied { paths: paths.clone(), look, made }))
-}
-
-/// Applies resources: everything that is wrong with them is an error, and nothing is half applied.
-async fn apply(documents: &Documents, items: &[Item], now: Timestamp) -> Result<(), Error> {
-    let differences = documents.apply(items, Options::default(), now).await?;
-    for difference in &differences {
-        for warning in &difference.warnings {
-            tracing::warn!("{}/{}: {warning}", difference.kind, difference.id);
-        }
-    }
-    let changed = differences.iter().filter(|difference| difference.effect != Effect::Unchanged).count();
-    tracing::info!(resources = differences.len(), changed, "bundles are applied");
-    Ok(())
-}
-
-/// The way to other servers, under the rules of the settings.
-pub fn outbound(settings: &Settings, issuer: &Issuer) -> Result<Outbound, String> {
-    Outbound::new(settings.outbound_networks.clone(), !issuer.is_https(), settings.outbound_ca.as_deref())
-}
-
-/// The rules of registration, unless it is closed.
-pub fn registration(settings: &Settings) -> Result<Option<registration::Rules>, String> {
-    let mut statements = registration::statement::Issuers::default();
-    for (issuer, file) in &settings.software_statement_issuers {
-        let said = |error: String| format!("{}: {error}", file.display());
-        let jwks = std::fs::read_to_string(file).map_err(|error| said(error.to_string()))?;
-        statements.add(issuer, &jwks).map_err(said)?;
-    }
-    let open = match settings.registration {
-        config::Registration::Closed => return Ok(None),
-        config::Registration::Token => false,
-        config::Registration::Open => true,
-    };
-    Ok(Some(registration::Rules {
-        open,
-        per_hour: settings.registration_rate,
-        unused_expiration: settings.registration_unused_expiration.into(),
-        statements,
-    }))
-}
-
-/// The hosts whose metadata documents are clients; `none` beside others means those others.
-fn metadata_documents(hosts: &[String]) -> Hosts {
-    match hosts.iter().any(|host| host == "any") {
-        true => Hosts::Any,
-        false => Hosts::Only(hosts.iter().filter(|host| *host != "none").cloned().collect()),
-    }
-}
-
-fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
-    Rules {
-        issuer: issuer.as_str().to_owned(),
-        internal_url: internal_url(settings, issuer),
-        access_token_expiration: settings.access_token_expiration.into(),
-        max_refresh_token_expiration: settings.max_refresh_token_expiration.map(Into::into),
-        refresh_grace: settings.refresh_grace.into(),
-        password_grant: settings.allow_grants.password,
-        implicit_grant: settings.allow_grants.implicit,
-        registration: settings.registration != config::Registration::Closed,
-        metadata_documents: metadata_documents(&settings.metadata_documents),
-    }
-}
-
-/// Where containers reach this issuer: the settings say where they reach the server's own.
-fn internal_url(settings: &Settings, issuer: &Issuer) -> Option<String> {
-    let url = settings.internal_url.as_ref()?;
-    let below = issuer.path().strip_prefix(url.path()).unwrap_or_default();
-    Some(format!("{url}{below}"))
-}
-
-/// The administrator's client that settings name. It is not a document: it goes with its setting.
-fn bootstrap(settings: &Settings) -> Option<Client> {
-    let secret = settings.admin_client_secret.as_ref()?;
-    let body =
-        serde_json::json!({ "grant_types": ["basic", "client_credentials"], "scope": [ADMIN], "introspect": "any" });
-    // A setting is read once and kept in memory only, so that its fast form is never at rest.
-    Client::from_document(&settings.admin_client_id, 0, true, Some(password::fast_form(secret)), body).ok()
-}
-
-fn reach(settings: &Settings, issuer: &Issuer) -> web::Reach {
-    let mut hosts = vec![issuer.authority().to_ascii_lowercase(), issuer.host().to_ascii_lowercase()];
-    hosts.extend(settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()));
-    let internal = settings.internal_url.as_ref().filter(|url| url.as_str() != issuer.as_str());
-    hosts.extend(internal.iter().flat_map(|url| [url.authority(), url.host()]).map(str::to_ascii_lowercase));
-    if issuer.is_loopback() {
-        hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
-    }
-    web::Reach {
-        base_path: issuer.path().to_owned(),
-        https: issuer.is_https(),
-        scheme: if settings.tls.is_some() { "https" } else { "http" },
-        authority: issuer.authority().to_owned(),
-        internal: internal
-            .zip(internal_url(settings, issuer))
-            .map(|(at, url)| web::Internal { url, authority: at.authority().to_owned() }),
-        hosts,
-        any_local_host: settings.mode == Mode::Dev,
-        trusted_proxies: settings.trusted_proxies.clone(),
-    }
 }
