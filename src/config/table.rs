@@ -315,8 +315,8 @@ pub const DEV_API: Setting = Setting {
         "dev-api",
         "COUNTERSIGN_DEV_API",
         "BOOL",
-        "The control API for tests, under `/dev`: realms, reset, snapshots, the clock. `serve` has it on loopback or with \
-         COUNTERSIGN_DEV_TOKEN only, and never with a public issuer.",
+        "The control API for tests, under `/dev` (docs/dev-api.md). `serve` has it on loopback or with COUNTERSIGN_DEV_TOKEN \
+         only, and never with a public issuer.",
     )
 };
 /// Who may use it.

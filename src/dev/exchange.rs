@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
+use super::control::Wrong;
 use crate::oauth::discovery::paths;
 use crate::oauth::jws::Jws;
 use crate::web::body::{basic, media_type, whole};
@@ -52,9 +53,21 @@ pub(super) struct Asked {
     pub(super) body: Vec<(String, String)>,
 }
 
-/// The names of the endpoints.
-pub(super) fn endpoints() -> impl Iterator<Item = &'static str> {
-    ENDPOINTS.iter().map(|(name, _)| *name).chain(OTHERS.iter().map(|(name, _)| *name))
+/// Refuses what is no endpoint.
+pub(super) fn known(endpoint: &str) -> Result<(), Wrong> {
+    let names: Vec<_> = ENDPOINTS.iter().map(|(name, _)| *name).chain(OTHERS.iter().map(|(name, _)| *name)).collect();
+    match names.contains(&endpoint) {
+        true => Ok(()),
+        false => Err(Wrong::request(format!("endpoint is one of {}", names.join(", ")))),
+    }
+}
+
+impl Asked {
+    /// Whether it is to this endpoint and of this client, where they are named.
+    pub(super) fn is(&self, endpoint: Option<&str>, client_id: Option<&str>) -> bool {
+        endpoint.is_none_or(|endpoint| endpoint == self.endpoint)
+            && client_id.is_none_or(|client_id| self.client_id.as_deref() == Some(client_id))
+    }
 }
 
 /// Reads a request to a protocol endpoint below `base`, and gives it back whole.

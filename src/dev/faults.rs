@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::control::Wrong;
 use super::desk::Desk;
-use super::exchange::{Asked, endpoints};
+use super::exchange::{Asked, known};
 use super::input::{self, Input};
 use crate::randomness::Randomness;
 use crate::realm::Realm;
@@ -127,11 +127,9 @@ impl Faults {
 
 impl Standing {
     fn strikes(&mut self, asked: &Asked, randomness: &Randomness) -> bool {
-        let is =
-            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
-        let fits = is(&self.rule.endpoint, Some(asked.endpoint))
-            && is(&self.rule.client_id, asked.client_id.as_deref())
-            && is(&self.rule.user, asked.user.as_deref());
+        let user = self.rule.user.as_deref();
+        let fits = asked.is(self.rule.endpoint.as_deref(), self.rule.client_id.as_deref())
+            && user.is_none_or(|user| asked.user.as_deref() == Some(user));
         if !fits {
             return false;
         }
@@ -153,12 +151,7 @@ impl Standing {
 
 impl Rule {
     fn check(&self) -> Result<(), Wrong> {
-        if let Some(endpoint) = &self.endpoint
-            && !endpoints().any(|known| known == endpoint)
-        {
-            let known: Vec<_> = endpoints().collect();
-            return Err(Wrong::request(format!("endpoint is one of {}", known.join(", "))));
-        }
+        self.endpoint.as_deref().map_or(Ok(()), known)?;
         if self.status.is_some_and(|status| !(200..=599).contains(&status)) {
             return Err(Wrong::request("status is between 200 and 599"));
         }

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::control::Wrong;
 use super::desk::Desk;
-use super::exchange::{Asked, endpoints};
+use super::exchange::{Asked, known};
 use super::faults::Rule;
 use super::input::seconds;
 use crate::domain::time::Timestamp;
@@ -144,10 +144,9 @@ impl Wanted {
             let number = || value.parse::<usize>().map_err(|_| Wrong::request(format!("{name} is a number")));
             match &*name {
                 "client_id" => wanted.client_id = Some(value),
-                "endpoint" if endpoints().any(|known| known == value) => wanted.endpoint = Some(value),
                 "endpoint" => {
-                    let known: Vec<_> = endpoints().collect();
-                    return Err(Wrong::request(format!("endpoint is one of {}", known.join(", "))));
+                    known(&value)?;
+                    wanted.endpoint = Some(value);
                 }
                 "outcome" => wanted.outcome = Some(value),
                 "status" => wanted.status = Some(u16::try_from(number()?).unwrap_or_default()),
@@ -173,15 +172,12 @@ impl Wanted {
     }
 
     fn matches(&self, entry: &Entry) -> bool {
-        let is =
-            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
         let has = |(name, value): (&String, &String)| {
             entry.asked.params.iter().any(|(other, found)| other == name && found == value)
         };
         entry.id > self.since
-            && is(&self.client_id, entry.asked.client_id.as_deref())
-            && is(&self.endpoint, Some(entry.asked.endpoint))
-            && is(&self.outcome, Some(entry.outcome()))
+            && entry.asked.is(self.endpoint.as_deref(), self.client_id.as_deref())
+            && self.outcome.as_deref().is_none_or(|outcome| outcome == entry.outcome())
             && self.status.is_none_or(|status| status == entry.status)
             && self.params.iter().all(has)
     }
