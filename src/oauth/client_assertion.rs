@@ -176,9 +176,9 @@ impl Provider {
         let audiences = jws::audiences(&jws.claims);
         // One that names others besides could be used at theirs, or have come from there.
         if audiences.is_empty() || !audiences.iter().all(ours) {
-            let text = format!("aud of client_assertion must be the issuer, {}, or the token endpoint", self.issuer());
+            let text = format!("aud of client_assertion must be the issuer, {}, or the token endpoint", self.iss());
             return Err(Refused::invalid_client(text)
-                .compared("aud of client_assertion", Told::public(self.issuer()), told("aud"))
+                .compared("aud of client_assertion", Told::public(self.iss()), told("aud"))
                 .fix("Put the issuer, and nothing else, into aud of the assertion. Behind a proxy, --issuer has to be what clients see."));
         }
         let time = |name: &str| {

@@ -20,6 +20,7 @@ pub use self::demo::Demo;
 use self::watching::{Applied, Watching};
 use crate::clock::Clock;
 use crate::config::{self, DatabaseUrl, Issuer, Mode, Settings};
+use crate::dialect::{self, Dialect};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::password;
@@ -55,6 +56,9 @@ pub enum Error {
     /// The keys of an issuer of software statements cannot be used.
     #[error("--software-statement-issuer: {0}")]
     StatementIssuer(String),
+    /// The dialect cannot be read.
+    #[error("--dialect: {0}")]
+    Dialect(String),
     /// The database is not as empty as it is at the beginning of each other run.
     #[error(
         "--seed: the database is in use already, so that this run would not be like the first; take sqlite::memory: or an empty one"
@@ -102,6 +106,7 @@ pub struct Common {
     hashing: Hashing,
     outbound: Outbound,
     registration: Option<registration::Rules>,
+    dialect: Option<Arc<Dialect>>,
 }
 
 impl Common {
@@ -109,13 +114,15 @@ impl Common {
     pub fn new(settings: Settings, issuer: &Issuer, clock: &Clock) -> Result<Self, Error> {
         let outbound = outbound(&settings, issuer).map_err(Error::OutboundCa)?;
         let registration = registration(&settings).map_err(Error::StatementIssuer)?;
+        let dialect = settings.dialect.as_deref().filter(|_| settings.mode == Mode::Dev).map(dialect::load);
+        let dialect = dialect.transpose().map_err(Error::Dialect)?.map(Arc::new);
         let randomness = randomness(&settings, clock);
         let master = match randomness.is_seeded() {
             // Another one would give other tokens; and no other opens what this one has sealed.
             true => MasterKey::new(randomness.stable("master key")),
             false => settings.obtain_master_key()?,
         };
-        Ok(Self { settings: Arc::new(settings), master, hashing: Hashing::default(), outbound, registration })
+        Ok(Self { settings: Arc::new(settings), master, hashing: Hashing::default(), outbound, registration, dialect })
     }
 
     /// The settings.
@@ -215,7 +222,7 @@ impl Realm {
         let own =
             bootstrap(settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
         let provider = Provider::new(
-            rules(settings, &issuer),
+            rules(settings, &issuer, common.dialect.clone()),
             store.clone(),
             &common.master,
             own,
@@ -431,9 +438,10 @@ fn metadata_documents(hosts: &[String]) -> Hosts {
     }
 }
 
-fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
+fn rules(settings: &Settings, issuer: &Issuer, dialect: Option<Arc<Dialect>>) -> Rules {
     Rules {
         issuer: issuer.as_str().to_owned(),
+        dialect,
         internal_url: internal_url(settings, issuer),
         access_token_expiration: settings.access_token_expiration.into(),
         max_refresh_token_expiration: settings.max_refresh_token_expiration.map(Into::into),

@@ -8,13 +8,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
     ("randomness", &["domain", "clock"]),
+    ("dialect", &["domain"]),
     ("store", &["domain", "clock"]),
     ("outbound", &["domain"]),
-    ("oauth", &["identity", "outbound", "store", "domain", "clock", "randomness"]),
+    ("oauth", &["identity", "outbound", "store", "dialect", "domain", "clock", "randomness"]),
     ("identity", &["store", "domain", "clock", "randomness"]),
     ("resources", &["identity", "store", "domain", "clock", "randomness"]),
     ("registration", &["oauth", "resources", "identity", "store", "domain", "clock", "randomness"]),
-    ("web", &["registration", "oauth", "identity", "resources", "domain", "clock", "randomness"]),
+    ("web", &["registration", "oauth", "identity", "resources", "dialect", "domain", "clock", "randomness"]),
     ("config", &ALL),
     ("realm", &ABOVE_WEB),
     ("dev", &ABOVE_WEB),
@@ -24,7 +25,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// What stands around HTTP: a realm, and `dev` around realms.
-const ABOVE_WEB: [&str; 12] = [
+const ABOVE_WEB: [&str; 13] = [
+    "dialect",
     "domain",
     "clock",
     "randomness",
@@ -40,7 +42,8 @@ const ABOVE_WEB: [&str; 12] = [
 ];
 
 /// What the rooms on top may use.
-const ALL: [&str; 15] = [
+const ALL: [&str; 16] = [
+    "dialect",
     "domain",
     "clock",
     "randomness",
