@@ -6,6 +6,7 @@
 //! go out. Only `dev` has one; elsewhere nothing of this is there.
 
 mod file;
+mod filter;
 mod paths;
 mod shape;
 mod template;

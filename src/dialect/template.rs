@@ -3,13 +3,11 @@
 //! A value that is one place alone keeps the type of what fills it; a place among other text becomes text. Where nothing fills a
 //! place there is no value.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
+use super::filter::{Filter, as_text};
 use crate::domain::client::Client;
 use crate::domain::nearest::nearest;
-use crate::domain::secret::Digest;
 use crate::domain::user::User;
 
 /// What places are filled from. What is not known stays empty.
@@ -74,18 +72,6 @@ enum Source {
     Now,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Filter {
-    Uuid,
-    Digits,
-    Hash,
-    Words,
-    Resource,
-    Permissions,
-    Date,
-    Text,
-}
-
 const SOURCES: [&str; 12] = [
     "plain.NAME",
     "user.id",
@@ -100,17 +86,6 @@ const SOURCES: [&str; 12] = [
     "request.id",
     "now",
 ];
-const FILTERS: [(&str, Filter); 8] = [
-    ("uuid", Filter::Uuid),
-    ("digits", Filter::Digits),
-    ("hash", Filter::Hash),
-    ("words", Filter::Words),
-    ("resource", Filter::Resource),
-    ("permissions", Filter::Permissions),
-    ("date", Filter::Date),
-    ("text", Filter::Text),
-];
-
 impl Template {
     /// Reads a value of a data file; the refusal says what is wrong with it.
     pub(super) fn parse(value: Value, variables: &[(String, String)]) -> Result<Self, String> {
@@ -200,7 +175,7 @@ impl Place {
 
     fn fill(&self, facts: &Facts<'_>) -> Option<Value> {
         self.0.iter().find_map(|(source, filters)| {
-            filters.iter().try_fold(source.value(facts)?, |value, filter| filter.of(value))
+            filters.iter().try_fold(source.value(facts)?, |value, filter| filter.of(&value))
         })
     }
 }
@@ -256,61 +231,9 @@ impl Source {
     }
 }
 
-impl Filter {
-    fn parse(text: &str) -> Result<Self, String> {
-        let found = FILTERS.iter().find(|(name, _)| *name == text);
-        found.map(|(_, filter)| *filter).ok_or_else(|| {
-            let known = || FILTERS.iter().map(|(name, _)| *name);
-            let hint = nearest(text, known())
-                .map_or_else(|| known().collect::<Vec<_>>().join(", "), |near| format!("did you mean {near}?"));
-            format!("`{text}` is not a filter: {hint}")
-        })
-    }
-
-    fn of(self, value: Value) -> Option<Value> {
-        let text = as_text(&value);
-        Some(match self {
-            Self::Uuid => match Uuid::parse_str(&text) {
-                Ok(uuid) => uuid.to_string().into(),
-                Err(_) => uuid::Builder::from_random_bytes(digest(&text).get(..16)?.try_into().ok()?)
-                    .into_uuid()
-                    .to_string()
-                    .into(),
-            },
-            Self::Digits => {
-                let number = digest(&text).iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
-                format!("1{:020}", number % 10_u128.pow(20)).into()
-            }
-            Self::Hash => B64.encode(digest(&text)).into(),
-            Self::Words => text.split_whitespace().collect::<Vec<_>>().into(),
-            Self::Resource => {
-                let address = text.split_whitespace().find(|word| word.contains("://"))?;
-                address.rsplit_once('/').map(|(resource, _)| resource.trim_end_matches('/'))?.into()
-            }
-            Self::Permissions => {
-                let named =
-                    |word: &str| word.contains("://").then(|| word.rsplit('/').next()).flatten().map(str::to_owned);
-                let words = text.split_whitespace().map(|word| named(word).unwrap_or_else(|| word.to_owned()));
-                let words: Vec<String> = words.filter(|word| word != ".default" && word != "offline_access").collect();
-                return (!words.is_empty()).then(|| words.join(" ").into());
-            }
-            Self::Date => jiff::Timestamp::from_second(value.as_i64()?).ok()?.to_string().into(),
-            Self::Text => text.into(),
-        })
-    }
-}
-
-fn digest(text: &str) -> Vec<u8> {
-    Digest::of(text.as_bytes()).as_bytes().to_vec()
-}
-
 fn below<'a>(value: &'a Value, step: &str) -> Option<&'a Value> {
     match value {
         Value::Array(items) => items.get(step.parse::<usize>().ok()?),
         value => value.get(step),
     }
-}
-
-fn as_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

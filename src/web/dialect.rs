@@ -30,15 +30,24 @@ pub(super) async fn answer(site: Site, mut request: Request) -> Response {
     if response.status().is_client_error() && is_json { error(&app, dialect, response).await } else { response }
 }
 
+/// Our path for one of the dialect, where it is one.
+pub(crate) fn path(dialect: &Dialect, theirs: &str) -> Option<&'static str> {
+    canonical(dialect.endpoint(theirs)?)
+}
+
+fn canonical(endpoint: &str) -> Option<&'static str> {
+    match endpoint {
+        CONFIGURATION => Some("/.well-known/openid-configuration"),
+        REGISTRATION => Some(REGISTRATION_PATH),
+        endpoint => paths(endpoint).next(),
+    }
+}
+
 /// What we call what the dialect calls so.
 fn ours(app: &App, dialect: &Dialect, theirs: &Uri) -> Option<Uri> {
     let base = app.reach.base_path.as_str();
     let endpoint = dialect.endpoint(theirs.path().strip_prefix(base)?)?;
-    let path = match endpoint {
-        CONFIGURATION => "/.well-known/openid-configuration",
-        REGISTRATION => REGISTRATION_PATH,
-        endpoint => paths(endpoint).next()?,
-    };
+    let path = canonical(endpoint)?;
     let renamed = |pair: &str| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         format!("{}={value}", dialect.parameter(endpoint, name))

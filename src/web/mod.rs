@@ -32,7 +32,7 @@ mod cors;
 pub(crate) mod csrf;
 pub mod dev;
 mod dev_explanations;
-mod dialect;
+pub(crate) mod dialect;
 mod discovery;
 mod error_page;
 mod explained;

@@ -52,21 +52,10 @@ fn assert_like(what: &str, found: &Value, expected: &Value) {
     }
 }
 
-async fn check(database: Database, e: Expected) {
-    let server = speaking(database, e.dialect).await;
-    let said = |text: &str| text.replace("{}", server.issuer());
-    server.alice().await;
-    server
-        .put("/User/alice", json!({
-            "userName": "alice", "email": "alice@example.com", "password": "correct-horse-battery",
-            "name": {"givenName": "Alice", "familyName": "Liddell"}, "roles": [{"value": "reader"}], "data": {"hd": "example.com"},
-        }))
-        .await;
-    server.web_app(json!({"post_logout_redirect_uris": ["http://localhost:4200/out"], "auth": {"authorization_code": {"refresh_token": null}}})).await;
-
-    // Discovery, as a library begins.
+/// Discovery and keys, as a library begins.
+async fn discover(server: &Server, e: &Expected) {
     let metadata = read(server.http.get(server.url(e.discovery)).send().await.unwrap()).await.1;
-    assert_eq!(metadata["issuer"], said(e.issuer), "{metadata}");
+    assert_eq!(metadata["issuer"], e.issuer.replace("{}", server.issuer()), "{metadata}");
     for (name, path) in [
         ("authorization_endpoint", e.authorize),
         ("token_endpoint", e.token),
@@ -75,9 +64,23 @@ async fn check(database: Database, e: Expected) {
     ] {
         assert_eq!(metadata[name], server.instance.issuer.clone() + path, "{}: {name}", e.dialect);
     }
-    assert_like("discovery", &metadata, &base(&server, &e.metadata));
+    assert_like("discovery", &metadata, &base(server, &e.metadata));
     let keys = read(server.http.get(server.url(e.keys)).send().await.unwrap()).await.1;
     assert!(!keys["keys"].as_array().unwrap().is_empty());
+}
+
+async fn check(database: Database, e: Expected) {
+    let server = speaking(database, e.dialect).await;
+    let said = |text: &str| text.replace("{}", server.issuer());
+    server
+        .put("/User/alice", json!({
+            "userName": "alice", "email": "alice@example.com", "password": "correct-horse-battery",
+            "name": {"givenName": "Alice", "familyName": "Liddell"}, "roles": [{"value": "reader"}], "data": {"hd": "example.com"},
+        }))
+        .await;
+    server.web_app(json!({"post_logout_redirect_uris": ["http://localhost:4200/out"], "auth": {"authorization_code": {"refresh_token": null}}})).await;
+
+    discover(&server, &e).await;
 
     // The code flow at the provider's paths.
     let browser = server.browser();
@@ -431,6 +434,26 @@ fn acme() -> String {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/dialects.md")).unwrap();
     text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
 }
+
+both!(
+    async fn faults_and_journal_know_the_endpoints_of_a_dialect(server: Server) {
+        let server = server
+            .another_with(|settings| {
+                (settings.mode, settings.dev_api) = (Mode::Dev, true);
+                settings.dialect = Some("okta".to_owned());
+            })
+            .await;
+        let rule = json!({"endpoint": "token", "times": 1, "status": 503, "error": "temporarily_unavailable"});
+        assert_eq!(server.control("POST", "/dev/faults", rule).await.0, 201);
+        let ask = async || {
+            let basic = Some(("web-app", "client-secret"));
+            server.post_form("/oauth2/default/v1/token", basic, &[("grant_type", "client_credentials")]).await.0
+        };
+        assert_eq!((ask().await.as_u16(), ask().await.as_u16()), (503, 200));
+        let (_, journal) = server.control("GET", "/dev/journal?endpoint=token", Value::Null).await;
+        assert_eq!(journal.as_array().unwrap().len(), 2, "{journal}");
+    }
+);
 
 both_folders!(
     async fn a_file_of_ones_own_is_a_dialect_as_the_documentation_has_it(folder: Folder) {
