@@ -166,9 +166,13 @@ impl Provider {
 
     /// RFC 7523 §3, items 3 to 6. Answers when it expires.
     fn check_claims(&self, jws: &Jws<'_>, now: Timestamp) -> Result<Timestamp, Refused> {
+        let is_spoken = |path: &str| {
+            let endpoint = self.dialect().and_then(|dialect| dialect.endpoint(path));
+            endpoint.is_some_and(|endpoint| AUDIENCES.contains(&endpoint))
+        };
         let below = |audience: &str, base: &str| match audience.strip_prefix(base) {
             Some("") => true,
-            Some(path) => AUDIENCES.into_iter().flat_map(discovery::paths).any(|ours| ours == path),
+            Some(path) => AUDIENCES.into_iter().flat_map(discovery::paths).any(|ours| ours == path) || is_spoken(path),
             None => false,
         };
         let told = |name: &str| Told::claim(&jws.claims, name);

@@ -3,7 +3,7 @@
 use countersign::config::Mode;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Folder, Page, Server, both, both_folders, jwt, read};
+use crate::support::{ClientKey, Database, Folder, Page, Server, both, both_folders, jwt, read};
 
 async fn speaking(database: Database, dialect: &str) -> Server {
     Server::start_with(database, |settings| {
@@ -452,6 +452,40 @@ both!(
         assert_eq!((ask().await.as_u16(), ask().await.as_u16()), (503, 200));
         let (_, journal) = server.control("GET", "/dev/journal?endpoint=token", Value::Null).await;
         assert_eq!(journal.as_array().unwrap().len(), 2, "{journal}");
+    }
+);
+
+both!(
+    async fn an_assertion_may_name_the_token_endpoint_of_a_dialect(server: Server) {
+        let server = server
+            .another_with(|settings| {
+                settings.mode = Mode::Dev;
+                settings.dialect = Some("entra".to_owned());
+            })
+            .await;
+        let key = ClientKey::new("RS256", "k");
+        let client = json!({
+            "grant_types": ["client_credentials"], "token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks(),
+        });
+        server.put("/Client/signer", client).await;
+        let now = server.instance.clock.now().0;
+        let token = format!("/{TENANT}/oauth2/v2.0/token");
+        for (aud, status) in [
+            (format!("{}{token}", server.issuer()), 200),
+            (format!("{}/{TENANT}/v2.0", server.issuer()), 200),
+            (format!("{}/{TENANT}/oauth2/v2.0/authorize", server.issuer()), 401),
+            (format!("http://elsewhere.example{token}"), 401),
+        ] {
+            let jti = uuid::Uuid::new_v4().to_string();
+            let claims = json!({"iss": "signer", "sub": "signer", "aud": aud, "exp": now + 60, "jti": jti});
+            let form = [
+                ("grant_type", "client_credentials"),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                ("client_assertion", &key.sign(&claims)),
+            ];
+            let (found, answer) = server.post_form(&token, None, &form).await;
+            assert_eq!(found.as_u16(), status, "{aud}: {answer}");
+        }
     }
 );
 
