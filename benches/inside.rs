@@ -77,7 +77,12 @@ fn signatures(criterion: &mut Criterion) {
             .ensure(&ALGORITHMS, Clock::default().now())
             .await
             .unwrap();
-        Registry::new(store, &master, Vec::new(), None, Randomness::default()).await.unwrap().key_ring().await.unwrap()
+        Registry::new(store, &master, Vec::new(), None, None, Randomness::default())
+            .await
+            .unwrap()
+            .key_ring()
+            .await
+            .unwrap()
     });
     let Value::Object(claims) = json!({
         "iss": "https://id.example.com", "sub": "alice", "aud": "web-app", "exp": 1_800_003_600, "iat": 1_800_000_000,

@@ -24,6 +24,7 @@
 //! | [`store`] | the only SQL, one text for both databases; verbs such as [`store::Store::redeem_code`] |
 //! | [`identity`] | who the person is: sign-in, its throttle, logins of browsers, the queue for slow hashes |
 //! | [`oauth`] | the rules of OAuth 2.0 and OpenID Connect: a verb of [`oauth::Provider`] per endpoint, each grant a file |
+//! | [`dialect`] | how other providers speak, as data: what `dev` stands in for them with |
 //! | [`outbound`] | the one guarded HTTP client for everything the server fetches or posts |
 //! | [`registration`] | clients that register themselves: what they may say, who vouches for them, how they change it |
 //! | [`resources`] | the documents administrators PUT: read, checked, changed, shown; bundles |
@@ -49,6 +50,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dev;
+pub mod dialect;
 pub mod domain;
 pub mod identity;
 pub mod oauth;

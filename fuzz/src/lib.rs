@@ -30,6 +30,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let rules = Rules {
             issuer: ISSUER.to_owned(),
+            dialect: None,
             access_token_expiration: 3_600,
             max_refresh_token_expiration: None,
             refresh_grace: 10,

@@ -62,5 +62,6 @@ async fn retire(kid: &str, settings: &Settings, store: &Store) -> Result<(), Fai
 }
 
 async fn registry(settings: &Settings, store: &Store) -> Result<Registry, Failure> {
-    Ok(Registry::new(store.clone(), &settings.obtain_master_key()?, Vec::new(), None, Randomness::default()).await?)
+    Ok(Registry::new(store.clone(), &settings.obtain_master_key()?, Vec::new(), None, None, Randomness::default())
+        .await?)
 }

@@ -65,7 +65,13 @@ fn welcome(instance: &Instance) -> String {
     let mut line = |what: &str, value: &str| {
         let _ = writeln!(text, "  {what:<14}{value}");
     };
-    line("Issuer", issuer);
+    match instance.dialect() {
+        None => line("Issuer", issuer),
+        Some((title, theirs)) => {
+            line("Stands in for", title);
+            line("Issuer", theirs);
+        }
+    }
     if let Some(internal) = &instance.internal_url {
         line("In containers", &format!("{internal} (discovery, tokens, keys; tokens name the issuer above)"));
     }

@@ -48,6 +48,13 @@ pub(super) fn check(
             &places.seed,
             is_for_dev(settings.seed.is_some(), "keys and tokens that follow from a seed are no secret"),
         );
+        must(
+            &places.dialect,
+            is_for_dev(
+                settings.dialect.is_some(),
+                "a stand-in says what another provider would say, and vouches for none of it",
+            ),
+        );
         must(&places.clock, is_for_dev(settings.clock.is_some(), "tokens would not expire while the clock stands"));
         warn(settings, places, warnings);
     }

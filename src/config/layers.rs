@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::Mode;
-use super::problem::{Place, Problem, nearest};
+use super::problem::{Place, Problem};
 use super::table::{CONFIG, Default, Kind, SETTINGS, Secrecy, Setting};
+use crate::domain::nearest::nearest;
 
 /// The environment's variables by name.
 pub type Environment = BTreeMap<String, String>;

@@ -55,6 +55,8 @@ pub struct Settings {
     pub watch: bool,
     /// What keys, ids, codes and tokens of `dev` follow from.
     pub seed: Option<u64>,
+    /// How a provider speaks that `dev` stands in for: a name that is built in, or a file.
+    pub dialect: Option<String>,
     /// Where the clock of `dev` stands still.
     pub clock: Option<Timestamp>,
     /// The bootstrap admin client.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::problem::nearest;
 use super::{DatabaseUrl, Issuer, LogFormat, Registration};
+use crate::domain::nearest::nearest;
 use crate::domain::redirect_uri::is_loopback;
 use crate::domain::secret::{MasterKey, Secret};
 use crate::domain::time::Timestamp;

@@ -95,6 +95,16 @@ pub const SEED: Setting = Setting {
         "`dev` alone: the same keys, ids, codes and tokens in each run, on an empty database. They are no secret then.",
     )
 };
+/// Whose stand-in `dev` is.
+pub const DIALECT: Setting = Setting {
+    ..Setting::new(
+        "dialect",
+        "COUNTERSIGN_DIALECT",
+        "NAME|FILE",
+        "`dev` alone: paths, tokens, claims and errors as a provider has them: aidbox, auth0, cognito, entra, google, keycloak, \
+         okta, or a file of your own.",
+    )
+};
 /// Where the clock stands.
 pub const CLOCK: Setting = Setting {
     default: Default::Computed("the present"),
@@ -362,6 +372,7 @@ pub const SETTINGS: &[&Setting] = &[
     &BUNDLE,
     &WATCH,
     &SEED,
+    &DIALECT,
     &CLOCK,
     &ADMIN_CLIENT_ID,
     &ADMIN_CLIENT_SECRET,

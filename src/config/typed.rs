@@ -54,6 +54,7 @@ pub(super) struct Places {
     pub(super) database_url: Place,
     pub(super) master_key: Place,
     pub(super) seed: Place,
+    pub(super) dialect: Place,
     pub(super) clock: Place,
     pub(super) tls_cert: Option<Place>,
     pub(super) tls_key: Option<Place>,
@@ -75,6 +76,7 @@ impl Reading<'_> {
         let (database_url, database_url_at) = self.one(&table::DATABASE_URL, parse::database_url);
         let (master_key, master_key_at) = self.one(&table::MASTER_KEY, parse::master_key);
         let (seed, seed_at) = self.one(&table::SEED, parse::seed);
+        let (dialect, dialect_at) = self.one(&table::DIALECT, parse::text);
         let (clock, clock_at) = self.one(&table::CLOCK, parse::time);
         let (tls_cert, tls_cert_at) = self.one(&table::TLS_CERT, parse::path);
         let (tls_key, tls_key_at) = self.one(&table::TLS_KEY, parse::path);
@@ -90,6 +92,7 @@ impl Reading<'_> {
             database_url: database_url_at,
             master_key: master_key_at,
             seed: seed_at,
+            dialect: dialect_at,
             clock: clock_at,
             tls_cert: tls_cert.is_some().then_some(tls_cert_at),
             tls_key: tls_key.is_some().then_some(tls_key_at),
@@ -109,6 +112,7 @@ impl Reading<'_> {
             bundles: self.many(&table::BUNDLE, parse::path).0,
             watch: self.one(&table::WATCH, parse::switch).0.unwrap_or_default(),
             seed,
+            dialect,
             clock,
             admin_client_id: self.one(&table::ADMIN_CLIENT_ID, parse::text).0.unwrap_or_default(),
             admin_client_secret: self.one(&table::ADMIN_CLIENT_SECRET, parse::secret).0,

@@ -64,7 +64,7 @@ pub(super) async fn answer(desks: Desks, desk: Arc<Desk>, mut request: Request) 
 
 /// What is no control call: the site answers, as faults let it, and the journal has what it was.
 async fn protocol(desk: &Desk, base: &str, request: Request) -> Response {
-    let (asked, request) = exchange::read(base, request).await;
+    let (asked, request) = exchange::read(base, desk.realm().provider.dialect(), request).await;
     let work = desk.site().answer(request);
     let Some(asked) = asked else { return work.await };
     let realm = desk.realm();

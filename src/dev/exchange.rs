@@ -8,9 +8,11 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 
 use super::control::Wrong;
+use crate::dialect::Dialect;
 use crate::oauth::discovery::paths;
 use crate::oauth::jws::Jws;
 use crate::web::body::{basic, media_type, whole};
+use crate::web::dialect;
 
 /// Larger bodies are served, and not looked into.
 const BODY: usize = 256 * 1_024;
@@ -70,9 +72,11 @@ impl Asked {
     }
 }
 
-/// Reads a request to a protocol endpoint below `base`, and gives it back whole.
-pub(super) async fn read(base: &str, request: Request) -> (Option<Asked>, Request) {
-    let Some(endpoint) = request.uri().path().strip_prefix(base).and_then(endpoint) else { return (None, request) };
+/// Reads a request to a protocol endpoint below `base`, in the dialect that is spoken there, and gives it back whole.
+pub(super) async fn read(base: &str, spoken: Option<&Dialect>, request: Request) -> (Option<Asked>, Request) {
+    let path = request.uri().path().strip_prefix(base);
+    let ours = |theirs| spoken.and_then(|dialect| dialect::path(dialect, theirs)).unwrap_or(theirs);
+    let Some(endpoint) = path.map(ours).and_then(endpoint) else { return (None, request) };
     let (request, bytes) = buffered(request).await;
     let headers = request.headers();
     let mut query = pairs(request.uri().query().unwrap_or_default().as_bytes());

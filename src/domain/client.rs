@@ -163,6 +163,26 @@ pub struct Flow {
     pub refresh_scope_from_grant: bool,
 }
 
+/// What holds for clients whose documents do not say, in each flow.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defaults {
+    token_format: Option<TokenFormat>,
+    access_token_expiration: Option<i64>,
+    refresh_token: Option<bool>,
+    refresh_token_expiration: Option<i64>,
+    refresh_scope_from_grant: bool,
+    id_token_claims: bool,
+    token_response_userinfo: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum TokenFormat {
+    Jwt,
+    Opaque,
+}
+
 /// Whose tokens a client may introspect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -248,6 +268,27 @@ impl Client {
         let document = Document::deserialize(body)?;
         let name = document.name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| id.to_owned());
         Ok(Self { id: id.to_owned(), name, active, epoch, stored_secret, document, localized })
+    }
+
+    /// With defaults for what its document does not say.
+    #[must_use]
+    pub fn with(mut self, defaults: &Defaults) -> Self {
+        let Flows { authorization_code, client_credentials, password, implicit } = &mut self.document.auth;
+        for flow in [authorization_code, client_credentials, password, implicit] {
+            let format = defaults.token_format.map(|format| match format {
+                TokenFormat::Jwt => "jwt".to_owned(),
+                TokenFormat::Opaque => "opaque".to_owned(),
+            });
+            flow.token_format = flow.token_format.take().or(format);
+            flow.access_token_expiration = flow.access_token_expiration.or(defaults.access_token_expiration);
+            flow.refresh_token = flow.refresh_token.or(defaults.refresh_token);
+            flow.refresh_token_expiration = flow.refresh_token_expiration.or(defaults.refresh_token_expiration);
+            flow.refresh_scope_from_grant |= defaults.refresh_scope_from_grant;
+        }
+        self.document.id_token_claims |= defaults.id_token_claims;
+        self.document.token_response_userinfo =
+            self.document.token_response_userinfo.or(defaults.token_response_userinfo);
+        self
     }
 
     /// What it says in the language that is wanted most, where that is not what it says without a language.

@@ -95,7 +95,13 @@ impl Provider {
             return Ok(None);
         }
         let ring = self.registry.key_ring().await?;
-        let Some(claims) = ring.verify(TYP, self.issuer(), text) else { return Ok(None) };
+        let typ = self.dialect().map_or(TYP, |dialect| &dialect.typ);
+        let claims = ring.verify(typ, self.iss(), text);
+        let plain = |claims| match self.dialect() {
+            None => Some(claims),
+            Some(dialect) => dialect.plain(claims),
+        };
+        let Some(claims) = claims.and_then(plain) else { return Ok(None) };
         let Some(id) = claims.get("jti").and_then(Value::as_str).and_then(|jti| Uuid::parse_str(jti).ok()) else {
             return Ok(None);
         };

@@ -76,7 +76,7 @@ impl Provider {
     async fn logout_token(&self, client: &Client, notice: &Notice, now: Timestamp) -> Result<String, Internal> {
         let mut claims = Map::new();
         let mut put = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
-        put("iss", json!(self.issuer()));
+        put("iss", json!(self.iss()));
         put("sub", json!(self.subject(client, &notice.user_id)));
         put("aud", json!(client.id));
         put("iat", json!(now.0));

@@ -166,9 +166,13 @@ impl Provider {
 
     /// RFC 7523 §3, items 3 to 6. Answers when it expires.
     fn check_claims(&self, jws: &Jws<'_>, now: Timestamp) -> Result<Timestamp, Refused> {
+        let is_spoken = |path: &str| {
+            let endpoint = self.dialect().and_then(|dialect| dialect.endpoint(path));
+            endpoint.is_some_and(|endpoint| AUDIENCES.contains(&endpoint))
+        };
         let below = |audience: &str, base: &str| match audience.strip_prefix(base) {
             Some("") => true,
-            Some(path) => AUDIENCES.into_iter().flat_map(discovery::paths).any(|ours| ours == path),
+            Some(path) => AUDIENCES.into_iter().flat_map(discovery::paths).any(|ours| ours == path) || is_spoken(path),
             None => false,
         };
         let told = |name: &str| Told::claim(&jws.claims, name);
@@ -176,9 +180,9 @@ impl Provider {
         let audiences = jws::audiences(&jws.claims);
         // One that names others besides could be used at theirs, or have come from there.
         if audiences.is_empty() || !audiences.iter().all(ours) {
-            let text = format!("aud of client_assertion must be the issuer, {}, or the token endpoint", self.issuer());
+            let text = format!("aud of client_assertion must be the issuer, {}, or the token endpoint", self.iss());
             return Err(Refused::invalid_client(text)
-                .compared("aud of client_assertion", Told::public(self.issuer()), told("aud"))
+                .compared("aud of client_assertion", Told::public(self.iss()), told("aud"))
                 .fix("Put the issuer, and nothing else, into aud of the assertion. Behind a proxy, --issuer has to be what clients see."));
         }
         let time = |name: &str| {

@@ -6,6 +6,7 @@ use super::Provider;
 use super::authorize::PROMPTS;
 use super::keys::ALGORITHMS;
 use super::metadata_document::Hosts;
+use crate::dialect::{Facts, REGISTRATION};
 use crate::domain::client::GrantType;
 use crate::domain::jwk::{CONTENT_ALGORITHMS, ENCRYPTION_ALGORITHMS, SECRET_ALGORITHMS, SIGNING_ALGORITHMS};
 use crate::domain::response_type::{RESPONSE_TYPES, ResponseMode, ResponseType};
@@ -23,6 +24,9 @@ pub const ENDPOINTS: [(&str, &str); 8] = [
     ("check_session_iframe", "/oauth2/check_session"),
     ("jwks_uri", "/.well-known/jwks.json"),
 ];
+
+/// Where clients register (RFC 7591), where they may.
+pub const REGISTRATION_PATH: &str = "/oauth2/register";
 
 /// The endpoints that a browser is sent to; all others are for programs.
 const IN_THE_BROWSER: [&str; 3] = ["authorization_endpoint", "end_session_endpoint", "check_session_iframe"];
@@ -54,9 +58,31 @@ impl Provider {
         self.discovery_at(self.issuer())
     }
 
+    /// What is really served, in whatever dialect.
+    pub fn offers(&self) -> Value {
+        self.metadata(self.issuer()).into()
+    }
+
     /// The same for those who reach this server at `base`. The issuer is one for all, since it is compared with that of tokens, and so
     /// is what a browser is sent to; what programs call is where they can call it.
     pub fn discovery_at(&self, base: &str) -> Value {
+        let mut metadata = self.metadata(base);
+        if let Some(dialect) = self.dialect() {
+            for (name, ours) in ENDPOINTS.into_iter().chain([(REGISTRATION, REGISTRATION_PATH)]) {
+                let Some(Value::String(url)) = metadata.get(name) else { continue };
+                let at = url.strip_suffix(ours).unwrap_or_default();
+                match dialect.path(name) {
+                    Some(theirs) => metadata.insert(name.into(), format!("{at}{theirs}").into()),
+                    None => metadata.shift_remove(name),
+                };
+            }
+            let facts = Facts { issuer: self.iss(), base, ..Facts::default() };
+            metadata = dialect.discovery.of(&metadata, |_| false, &facts);
+        }
+        metadata.into()
+    }
+
+    fn metadata(&self, base: &str) -> Map<String, Value> {
         let mut grants =
             vec![GrantType::AuthorizationCode.name(), "refresh_token", GrantType::ClientCredentials.name()];
         if self.rules.password_grant {
@@ -77,7 +103,7 @@ impl Provider {
             .collect();
         let assertions: Vec<&str> = SIGNING_ALGORITHMS.iter().chain(SECRET_ALGORITHMS).copied().collect();
         let mut metadata = Map::new();
-        metadata.insert("issuer".into(), json!(self.issuer()));
+        metadata.insert("issuer".into(), json!(self.iss()));
         for (name, path) in ENDPOINTS {
             let base = if IN_THE_BROWSER.contains(&name) { self.issuer() } else { base };
             metadata.insert(name.into(), json!(format!("{base}{path}")));
@@ -122,13 +148,13 @@ impl Provider {
             "request_object_signing_alg_values_supported": SIGNING_ALGORITHMS,
         });
         if self.rules.registration {
-            metadata.insert("registration_endpoint".into(), json!(format!("{base}/oauth2/register")));
+            metadata.insert("registration_endpoint".into(), json!(format!("{base}{REGISTRATION_PATH}")));
         }
         let documents = self.rules.metadata_documents != Hosts::Only(Vec::new());
         metadata.insert("client_id_metadata_document_supported".into(), json!(documents));
         if let Value::Object(rest) = rest {
             metadata.extend(rest);
         }
-        Value::Object(metadata)
+        metadata
     }
 }

@@ -30,7 +30,7 @@ impl Provider {
     /// require them ignores them.
     fn front_channel_uri(&self, client: &Client, uri: &str, login: &SignedIn) -> Option<String> {
         let mut url = Url::parse(uri).ok()?;
-        url.query_pairs_mut().append_pair("iss", self.issuer()).append_pair("sid", &self.sid(client, login.id).ok()?);
+        url.query_pairs_mut().append_pair("iss", self.iss()).append_pair("sid", &self.sid(client, login.id).ok()?);
         Some(url.into())
     }
 }

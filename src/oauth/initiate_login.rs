@@ -17,7 +17,7 @@ impl Provider {
                 .fix("Set initiate_login_uri in the Client document, or check client_id.")
         })?;
         let separator = if uri.contains('?') { '&' } else { '?' };
-        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("iss", self.issuer()).finish();
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("iss", self.iss()).finish();
         Ok((format!("{uri}{separator}{query}"), vouched))
     }
 }

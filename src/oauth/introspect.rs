@@ -84,7 +84,7 @@ impl Provider {
         let named = user.filter(|_| token.client.document.subject_type == SubjectType::Public);
         Ok(serde_json::to_string(&Description {
             active: true,
-            iss: self.issuer(),
+            iss: self.iss(),
             client_id: &token.client.id,
             token_type: "Bearer",
             scope: &token.scope.to_string(),
@@ -119,7 +119,7 @@ impl Provider {
         let sub = session.user_id.as_deref().map(|id| self.subject(&client, id));
         Ok(Some(serde_json::to_string(&Description {
             active: true,
-            iss: self.issuer(),
+            iss: self.iss(),
             client_id: &client.id,
             token_type: "refresh_token",
             scope: &session.granted_scope,

@@ -11,8 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use crate::dialect::{Dialect, Facts};
+use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::secret::{MacKey, MasterKey, SealingKey};
+use crate::domain::user::User;
 use crate::identity::hashing::Hashing;
 use crate::identity::login::Logins;
 use crate::identity::sign_in::SignIn;
@@ -63,6 +66,8 @@ use registry::Registry;
 pub struct Rules {
     /// The issuer identifier, without a trailing slash: the base of every URL.
     pub issuer: String,
+    /// How a provider speaks that this server stands in for, in `dev`.
+    pub dialect: Option<Arc<Dialect>>,
     /// The base of the same URLs for containers, where it is another.
     pub internal_url: Option<String>,
     /// Life of access tokens whose client does not say, in seconds.
@@ -96,6 +101,7 @@ impl Rules {
 #[derive(Clone, Debug)]
 pub struct Provider {
     pub(crate) rules: Arc<Rules>,
+    iss: Arc<str>,
     pub(crate) store: Store,
     pub(crate) registry: Registry,
     pub(crate) sign_in: SignIn,
@@ -128,16 +134,19 @@ impl Provider {
         rules: Rules,
         store: Store,
         master: &MasterKey,
-        own: Vec<crate::domain::client::Client>,
+        own: Vec<Client>,
         hashing: Hashing,
         outbound: Outbound,
         randomness: Randomness,
     ) -> Result<Self, Internal> {
         let documents = MetadataDocuments::new(store.clone(), outbound.clone(), rules.metadata_documents.clone());
-        let registry = Registry::new(store.clone(), master, own, Some(documents), randomness.clone()).await?;
+        let defaults = rules.dialect.as_ref().map(|dialect| dialect.clients.clone());
+        let registry = Registry::new(store.clone(), master, own, Some(documents), defaults, randomness.clone()).await?;
+        let path = rules.dialect.as_ref().map(|dialect| dialect.issuer.as_str()).unwrap_or_default();
         let sign_in =
             SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"), randomness.clone());
         Ok(Self {
+            iss: format!("{}{path}", rules.issuer).into(),
             rules: Arc::new(rules),
             logins: Logins::new(store.clone(), randomness.clone()),
             explanations: Explanations::new(store.clone()),
@@ -164,14 +173,30 @@ impl Provider {
         })
     }
 
-    /// The issuer identifier.
+    /// Where this server is: the base of its URLs, and the issuer identifier unless a dialect has another.
     pub fn issuer(&self) -> &str {
         &self.rules.issuer
     }
 
-    /// The bases of our URLs, the issuer first: what names us by any of them means us.
+    /// The issuer identifier, as discovery, tokens and answers say it.
+    pub fn iss(&self) -> &str {
+        &self.iss
+    }
+
+    /// How the provider speaks that this server stands in for.
+    pub fn dialect(&self) -> Option<&Dialect> {
+        self.rules.dialect.as_deref()
+    }
+
+    /// What the places of a dialect's templates are filled from, for a client and a person.
+    fn facts<'a>(&'a self, client: &'a Client, user: Option<&'a User>, scope: &'a str) -> Facts<'a> {
+        Facts { client: Some(client), user, scope, issuer: self.iss(), base: self.issuer(), ..Facts::default() }
+    }
+
+    /// The names by which we may be meant, the issuer first.
     pub(crate) fn bases(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.issuer()).chain(self.rules.internal_url.as_deref())
+        let base = Some(self.issuer()).filter(|base| *base != self.iss());
+        std::iter::once(self.iss()).chain(base).chain(self.rules.internal_url.as_deref())
     }
 
     /// How people prove who they are here.

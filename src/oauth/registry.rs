@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, watch};
 use super::keys::{ALGORITHMS, KeyRing, Keys};
 use super::metadata_document::MetadataDocuments;
 use crate::clock::monotonic_millis;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, Defaults};
 use crate::domain::internal::Internal;
 use crate::domain::secret::MasterKey;
 use crate::domain::time::Timestamp;
@@ -40,6 +40,7 @@ struct Inner {
     keys: Keys,
     own: Vec<Arc<Client>>,
     documents: Option<MetadataDocuments>,
+    defaults: Option<Defaults>,
     clients: Cache<String, Arc<Client>>,
     ring: ArcSwap<KeyRing>,
     version: AtomicI64,
@@ -52,12 +53,13 @@ struct Inner {
 }
 
 impl Registry {
-    /// Reads the keys, which are there. `own` are clients that go with the settings and are no documents.
+    /// Reads the keys, which are there. `own` are clients that go with the settings and are no documents; `defaults` hold for all.
     pub async fn new(
         store: Store,
         master: &MasterKey,
         own: Vec<Client>,
         documents: Option<MetadataDocuments>,
+        defaults: Option<Defaults>,
         randomness: Randomness,
     ) -> Result<Self, Internal> {
         let keys = Keys::new(store.clone(), master, randomness);
@@ -66,8 +68,9 @@ impl Registry {
         Ok(Self(Arc::new(Inner {
             store,
             keys,
-            own: own.into_iter().map(Arc::new).collect(),
+            own: own.into_iter().map(|client| with(defaults.as_ref(), Arc::new(client))).collect(),
             documents,
+            defaults,
             clients: Cache::new(CLIENTS),
             ring: ArcSwap::from_pointee(ring),
             version: AtomicI64::new(version),
@@ -86,7 +89,7 @@ impl Registry {
             return Ok(Some(Arc::clone(own)));
         }
         if let Some(documents) = self.documents_of(id) {
-            return documents.last_known(id).await;
+            return Ok(documents.last_known(id).await?.map(|client| self.with_defaults(client)));
         }
         self.refresh().await?;
         if let Some(client) = self.0.clients.get(id).await {
@@ -94,6 +97,7 @@ impl Registry {
         }
         let version = self.0.version.load(Ordering::Acquire);
         let Some(client) = self.0.store.client(id).await?.map(Arc::new) else { return Ok(None) };
+        let client = self.with_defaults(client);
         self.0.clients.insert(id.to_owned(), Arc::clone(&client)).await;
         // A change that was noticed while the row was read: what was read may be older.
         if self.0.version.load(Ordering::Acquire) != version {
@@ -105,13 +109,18 @@ impl Registry {
     /// The clients of the settings, and the first documents by id, at most so many.
     pub async fn clients(&self, limit: i64) -> Result<Vec<Arc<Client>>, Internal> {
         let documents = self.0.store.clients(limit).await?;
-        Ok(self.0.own.iter().cloned().chain(documents.into_iter().map(Arc::new)).collect())
+        let documents = documents.into_iter().map(|client| self.with_defaults(Arc::new(client)));
+        Ok(self.0.own.iter().cloned().chain(documents).collect())
+    }
+
+    fn with_defaults(&self, client: Arc<Client>) -> Arc<Client> {
+        with(self.0.defaults.as_ref(), client)
     }
 
     /// The client of this id as it is now, for one who begins: a metadata document that is not fresh is fetched anew.
     pub async fn current_client(&self, id: &str) -> Result<Option<Arc<Client>>, Internal> {
         match self.documents_of(id) {
-            Some(documents) => documents.current(id).await,
+            Some(documents) => Ok(documents.current(id).await?.map(|client| self.with_defaults(client))),
             None => self.client(id).await,
         }
     }
@@ -239,5 +248,13 @@ impl Registry {
             inner.checked_at.store(0, Ordering::SeqCst);
         }
         Ok(())
+    }
+}
+
+/// The client, with the defaults where there are some.
+fn with(defaults: Option<&Defaults>, client: Arc<Client>) -> Arc<Client> {
+    match defaults {
+        None => client,
+        Some(defaults) => Arc::new(Client::clone(&client).with(defaults)),
     }
 }

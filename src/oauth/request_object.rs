@@ -161,8 +161,8 @@ impl Provider {
         }
         let audiences = jws::audiences(claims);
         if claims.contains_key("aud") && !self.bases().any(|base| audiences.contains(&base)) {
-            return Err(invalid(format!("aud of the request object must be the issuer, {}", self.issuer()))
-                .compared("aud of the request object", Told::public(self.issuer()), told("aud"))
+            return Err(invalid(format!("aud of the request object must be the issuer, {}", self.iss()))
+                .compared("aud of the request object", Told::public(self.iss()), told("aud"))
                 .fix("Put the issuer into aud of the request object. Behind a proxy, --issuer has to be what clients see."));
         }
         if claims.get("sub").is_some_and(|sub| *sub == client.id.as_str()) {

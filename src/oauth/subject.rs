@@ -15,7 +15,10 @@ impl Provider {
     /// same each time; the salt comes of the master key, which no database holds.
     pub fn subject<'a>(&self, client: &Client, user_id: &'a str) -> Cow<'a, str> {
         match client.document.subject_type {
-            SubjectType::Public => Cow::Borrowed(user_id),
+            SubjectType::Public => {
+                let theirs = self.dialect().and_then(|dialect| dialect.subject(user_id));
+                theirs.map_or(Cow::Borrowed(user_id), Cow::Owned)
+            }
             SubjectType::Pairwise => {
                 let tag = self.subject_key.tag(&[client.sector().as_bytes(), user_id.as_bytes()]);
                 Cow::Owned(B64.encode(tag))

@@ -18,7 +18,14 @@ impl Provider {
         let mut claims = user.claims(&self.subject(&token.client, &user.id), &token.scope);
         let asked = token.session.as_ref().and_then(|session| session.claims.as_deref());
         claims.extend(user.named_claims(RequestedClaims::stored(asked).userinfo.iter().map(String::as_str)));
-        Ok(claims)
+        match self.dialect() {
+            None => Ok(claims),
+            Some(dialect) => {
+                let scope = token.scope.to_string();
+                let facts = self.facts(&token.client, Some(user), &scope);
+                Ok(dialect.userinfo.of(&claims, |word| token.scope.contains(word), &facts))
+            }
+        }
     }
 
     /// The claims as a JWT with issuer and audience, signed, encrypted or both, where the client asks for one (Core §5.3.2). It has no
@@ -39,7 +46,7 @@ impl Provider {
         let mut claims = claims.clone();
         let (text, cty) = match signed {
             Some(alg) => {
-                claims.insert("iss".into(), self.issuer().into());
+                claims.insert("iss".into(), self.iss().into());
                 claims.insert("aud".into(), client.id.as_str().into());
                 (self.sign(alg, "JWT", &claims, now).await?, Some("JWT"))
             }

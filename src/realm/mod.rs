@@ -25,7 +25,8 @@ use self::rules::{bootstrap, randomness, reach, rules};
 pub use self::rules::{documents, location, outbound, registration};
 use self::watching::{Applied, Watching};
 use crate::clock::Clock;
-use crate::config::{Issuer, Settings};
+use crate::config::{Issuer, Mode, Settings};
+use crate::dialect::{self, Dialect};
 use crate::domain::internal::Internal;
 use crate::domain::secret::MasterKey;
 use crate::identity::hashing::Hashing;
@@ -56,6 +57,9 @@ pub enum Error {
     /// The keys of an issuer of software statements cannot be used.
     #[error("--software-statement-issuer: {0}")]
     StatementIssuer(String),
+    /// The dialect cannot be read.
+    #[error("--dialect: {0}")]
+    Dialect(String),
     /// The database is not as empty as it is at the beginning of each other run.
     #[error(
         "--seed: the database is in use already, so that this run would not be like the first; take sqlite::memory: or an empty one"
@@ -103,6 +107,7 @@ pub struct Common {
     hashing: Hashing,
     outbound: Outbound,
     registration: Option<registration::Rules>,
+    dialect: Option<Arc<Dialect>>,
 }
 
 impl Common {
@@ -110,13 +115,15 @@ impl Common {
     pub fn new(settings: Settings, issuer: &Issuer, clock: &Clock) -> Result<Self, Error> {
         let outbound = outbound(&settings, issuer).map_err(Error::OutboundCa)?;
         let registration = registration(&settings).map_err(Error::StatementIssuer)?;
+        let dialect = settings.dialect.as_deref().filter(|_| settings.mode == Mode::Dev).map(dialect::load);
+        let dialect = dialect.transpose().map_err(Error::Dialect)?.map(Arc::new);
         let randomness = randomness(&settings, clock);
         let master = match randomness.is_seeded() {
             // Another one would give other tokens; and no other opens what this one has sealed.
             true => MasterKey::new(randomness.stable("master key")),
             false => settings.obtain_master_key()?,
         };
-        Ok(Self { settings: Arc::new(settings), master, hashing: Hashing::default(), outbound, registration })
+        Ok(Self { settings: Arc::new(settings), master, hashing: Hashing::default(), outbound, registration, dialect })
     }
 
     /// The settings.
@@ -203,7 +210,7 @@ impl Realm {
         let own =
             bootstrap(settings).into_iter().chain(demo.as_ref().and_then(|_| demo::own_client(&issuer))).collect();
         let provider = Provider::new(
-            rules(settings, &issuer),
+            rules(settings, &issuer, common.dialect.clone()),
             store.clone(),
             &common.master,
             own,

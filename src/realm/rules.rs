@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::{self, DatabaseUrl, Issuer, Mode, Settings};
+use crate::dialect::Dialect;
 use crate::domain::client::Client;
 use crate::domain::password;
 use crate::domain::scope::ADMIN;
@@ -80,9 +81,10 @@ fn metadata_documents(hosts: &[String]) -> Hosts {
     }
 }
 
-pub(super) fn rules(settings: &Settings, issuer: &Issuer) -> Rules {
+pub(super) fn rules(settings: &Settings, issuer: &Issuer, dialect: Option<Arc<Dialect>>) -> Rules {
     Rules {
         issuer: issuer.as_str().to_owned(),
+        dialect,
         internal_url: internal_url(settings, issuer),
         access_token_expiration: settings.access_token_expiration.into(),
         max_refresh_token_expiration: settings.max_refresh_token_expiration.map(Into::into),

@@ -77,7 +77,7 @@ impl Registration {
     /// Over a provider and the documents of the same store.
     pub fn new(provider: Provider, documents: Documents, rules: Rules) -> Self {
         let (rate, wrong) = (Rate::per_hour(rules.per_hour), Rate::per_hour(WRONG_TOKENS));
-        let offered = Offered::new(provider.discovery());
+        let offered = Offered::new(provider.offers());
         let development = !provider.issuer().starts_with("https://");
         Self { provider, documents, rules, rate, wrong, offered, development }
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::format::{self, FormatError};
 use super::kind::{DocumentKind, KINDS};
-use super::schema::nearest;
+use crate::domain::nearest::nearest;
 
 /// A resource of a bundle, and where it stands.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::outcome::Issue;
 use crate::domain::client_metadata::is_tag;
+use crate::domain::nearest::nearest;
 
 /// A field of a document.
 #[derive(Debug)]
@@ -87,16 +88,6 @@ fn unknown(name: &str, fields: &[Field]) -> String {
         Some(known) => format!("unknown field; did you mean {known}?"),
         None => "unknown field".to_owned(),
     }
-}
-
-/// The most similar of the known names, where one is similar at all.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let similarity = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
-    known
-        .map(|known| (similarity(known), known))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
 }
 
 fn check(path: &str, kind: &Kind, value: &Value, issues: &mut Vec<Issue>) {

@@ -2,8 +2,8 @@
 
 use super::kind::DocumentKind;
 use super::outcome::Outcome;
-use super::schema::nearest;
 use super::secret_fields::is_secret;
+use crate::domain::nearest::nearest;
 use crate::store::documents::{Filter, Order, Query};
 
 /// Results on a page where nobody says, and at the most.

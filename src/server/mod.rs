@@ -93,6 +93,12 @@ enum Background {
 }
 
 impl Instance {
+    /// Whose stand-in it is, and the issuer identifier of that, where a dialect makes it one.
+    pub fn dialect(&self) -> Option<(&str, &str)> {
+        let provider = &self.realm.provider;
+        provider.dialect().map(|dialect| (dialect.title.as_str(), provider.iss()))
+    }
+
     /// Starts a server: opens and migrates the database, makes keys on the first start, applies bundles, then listens.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let tls = listen::tls(settings.tls.as_ref()).map_err(StartError::Tls)?;

@@ -39,13 +39,14 @@ impl Dev {
 
 /// The root page.
 pub(crate) async fn home(app: &App, dev: &Dev) -> Response {
-    let issuer = app.provider.issuer();
     let client =
         |(id, secret, redirect_uris): (String, Option<String>, Vec<String>)| DemoClient { id, secret, redirect_uris };
+    let metadata = app.provider.discovery();
     let user = |(name, password): (String, String)| DemoUser { name, password };
     let view = DevHome {
         layout: layout(app, Some("/")),
-        issuer: issuer.to_owned(),
+        issuer: app.provider.iss().to_owned(),
+        dialect: app.provider.dialect().map(|dialect| dialect.title.clone()),
         internal_url: app.reach.internal.as_ref().map(|internal| internal.url.clone()),
         advice: app.advice.told(),
         bundle_problems: app.advice.bundles(),
@@ -61,7 +62,7 @@ pub(crate) async fn home(app: &App, dev: &Dev) -> Response {
         admin_client_secret: dev.admin.1.clone(),
         endpoints: discovery::ENDPOINTS
             .iter()
-            .map(|(name, path)| ((*name).to_owned(), format!("{issuer}{path}")))
+            .filter_map(|(name, _)| Some(((*name).to_owned(), metadata.get(name)?.as_str()?.to_owned())))
             .collect(),
     };
     Page::new(view).into_response()

@@ -13,8 +13,7 @@ use super::{App, dev};
 pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
     let json_only = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
     if json_only {
-        return axum::Json(serde_json::json!({ "name": "Countersign", "issuer": app.provider.issuer() }))
-            .into_response();
+        return axum::Json(serde_json::json!({ "name": "Countersign", "issuer": app.provider.iss() })).into_response();
     }
     app.note_name(&headers);
     if let Some(dev) = &app.dev {
@@ -22,7 +21,7 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap) -> Response 
     }
     let view = Welcome {
         layout: layout(&app, Some("/")),
-        issuer: app.provider.issuer().to_owned(),
+        issuer: app.provider.iss().to_owned(),
         discovery_href: app.href("/.well-known/openid-configuration"),
     };
     Page::new(view).into_response()

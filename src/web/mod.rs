@@ -2,7 +2,7 @@
 //!
 //! The whole map of URLs is `router`, one file per endpoint or page. Around every request stands [`guard`] (host names
 //! as [`horizon`] knows them, request ids, security headers; [`place`] bounds how many there are). Forms of browsers go through [`csrf`] and [`cookies`]; bodies of programs through [`body`].
-//! Errors become a page ([`error_page`]), an RFC 6749 body ([`protocol_error`]) or an `OperationOutcome` ([`rest`]).
+//! [`dialect`] stands before it all where there is one. Errors become a page ([`error_page`]), an RFC 6749 body ([`protocol_error`]) or an `OperationOutcome` ([`rest`]).
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanic;
 use crate::clock::Clock;
 use crate::domain::secret::{MacKey, MasterKey, SealingKey};
 use crate::oauth::Provider;
-use crate::oauth::discovery::paths;
+use crate::oauth::discovery::{REGISTRATION_PATH, paths};
 use crate::registration::Registration;
 use crate::resources::Documents;
 
@@ -32,6 +32,7 @@ mod cors;
 pub(crate) mod csrf;
 pub mod dev;
 mod dev_explanations;
+pub(crate) mod dialect;
 mod discovery;
 mod error_page;
 mod explained;
@@ -176,7 +177,14 @@ impl Site {
     }
 
     /// Answers a request.
-    pub async fn answer(self, mut request: Request) -> Response {
+    pub async fn answer(self, request: Request) -> Response {
+        match self.app.provider.dialect() {
+            None => self.answer_plainly(request).await,
+            Some(_) => dialect::answer(self, request).await,
+        }
+    }
+
+    async fn answer_plainly(self, mut request: Request) -> Response {
         if sandbox::is_asked(&self.app, &request) {
             request.extensions_mut().insert(self.clone());
         }
@@ -211,7 +219,7 @@ fn router(app: &App) -> Router {
     if app.registration.is_some() {
         let managed = get(register::get).head(register::head).put(register::put).delete(register::delete);
         protocol = protocol
-            .route("/oauth2/register", post(register::post).options(cors::preflight))
+            .route(REGISTRATION_PATH, post(register::post).options(cors::preflight))
             .route("/oauth2/register/{client_id}", managed);
     }
     protocol = protocol

@@ -291,6 +291,8 @@ pub struct DevHome {
     pub layout: Layout,
     /// The issuer identifier.
     pub issuer: String,
+    /// Whose stand-in it is, if anybody's.
+    pub dialect: Option<String>,
     /// Where containers reach the server, if not at the issuer.
     pub internal_url: Option<String>,
     /// What is probably wrong with how the server is reached.

@@ -8,13 +8,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
     ("randomness", &["domain", "clock"]),
+    ("dialect", &["domain"]),
     ("store", &["domain", "clock"]),
     ("outbound", &["domain"]),
-    ("oauth", &["identity", "outbound", "store", "domain", "clock", "randomness"]),
+    ("oauth", &["identity", "outbound", "store", "dialect", "domain", "clock", "randomness"]),
     ("identity", &["store", "domain", "clock", "randomness"]),
     ("resources", &["identity", "store", "domain", "clock", "randomness"]),
     ("registration", &["oauth", "resources", "identity", "store", "domain", "clock", "randomness"]),
-    ("web", &["registration", "oauth", "identity", "resources", "domain", "clock", "randomness"]),
+    ("web", &["registration", "oauth", "identity", "resources", "dialect", "domain", "clock", "randomness"]),
     ("config", &ALL),
     ("realm", ABOVE_WEB),
     ("dev", ABOVE_WEB),
@@ -24,8 +25,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// All rooms, from below: what those on top may use.
-const ALL: [&str; 15] = [
+const ALL: [&str; 16] = [
     "domain",
+    "dialect",
     "clock",
     "randomness",
     "store",
@@ -43,7 +45,7 @@ const ALL: [&str; 15] = [
 ];
 
 /// What stands around HTTP may use: all below `dev`.
-const ABOVE_WEB: &[&str] = ALL.split_at(12).0;
+const ABOVE_WEB: &[&str] = ALL.split_at(13).0;
 
 /// Other people's crates that belong to some rooms only.
 const CRATES: &[(&str, &[&str])] = &[

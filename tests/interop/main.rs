@@ -50,6 +50,23 @@ both!(
     }
 );
 
+/// Where this server stands in for others, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openid_client_finds_its_way_in_every_dialect() {
+    for (dialect, _) in countersign::dialect::BUILT_IN {
+        for database in [Database::Sqlite, Database::Postgres] {
+            let server = Server::start_with(database, |settings| {
+                settings.mode = Mode::Dev;
+                settings.dialect = Some(dialect.to_owned());
+            })
+            .await;
+            register(&server).await;
+            let issuer = server.instance.dialect().expect("a dialect").1;
+            node("tests/interop/dialect.mjs", &[issuer]).await;
+        }
+    }
+}
+
 /// With no setting but the authority that the other server's certificate is of.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mcp_sdk_is_served_as_a_client_that_is_described_at_a_url() {

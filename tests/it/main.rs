@@ -23,6 +23,7 @@ mod dev_journal;
 mod dev_mode;
 mod dev_realms;
 mod dev_state;
+mod dialects;
 mod discovery;
 mod encryption;
 mod expiry;

@@ -1,10 +1,11 @@
 //! A Microsoft-style notebook, "Auth Code Grant Flow": permissions as scopes that are addresses, a refresh token for those who
 //! ask for `offline_access`, the secret in the body of each request, and a refresh with a scope that the request did not have.
 
+use countersign::config::Mode;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Query, Server, both};
+use crate::support::{Database, Query, Server, both, jwt};
 
 // The variables of the notebook; it leaves the client to its reader.
 const SCOPE: &str = "offline_access https://graph.microsoft.com/.default";
@@ -125,3 +126,83 @@ both!(
         assert_eq!((status.as_u16(), &back["scope"]), (200, &json!(SCOPE)), "{back}");
     }
 );
+
+/// The paths of the notebook's helper, for a tenant: `/{tenant_id}/oauth2/v2.0/authorize` and `/{tenant_id}/oauth2/v2.0/token`.
+const TENANT_ID: &str = "contoso.onmicrosoft.com";
+
+/// The whole notebook where Entra ID's place is taken, with the tenant in its paths. Nothing is said of refresh tokens in the client's
+/// document.
+async fn as_entra(database: Database) {
+    let server = Server::start_with(database, |settings| {
+        settings.mode = Mode::Dev;
+        settings.dialect = Some("entra".to_owned());
+    })
+    .await;
+    register(&server, false).await;
+    let (authorize, token) = (format!("/{TENANT_ID}/oauth2/v2.0/authorize"), format!("/{TENANT_ID}/oauth2/v2.0/token"));
+    let auth_code = async |scope: &str| {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("client_id", CLIENT_ID), ("response_type", "code"), ("redirect_uri", REDIRECT_URI)])
+            .extend_pairs([("response_mode", "query"), ("scope", scope), ("state", STATE)])
+            .finish();
+        let browser = server.browser();
+        let page = browser.get(&server.url(&format!("{authorize}?{query}"))).await;
+        let returned = browser.as_alice(page).await.returned();
+        assert_eq!((returned.uri.as_str(), returned.get("state")), (REDIRECT_URI, Some(STATE)));
+        returned.expect("code")
+    };
+    let code = auth_code(SCOPE).await;
+    let secret = ("client_secret", CLIENT_SECRET);
+    let form = [
+        ("client_id", CLIENT_ID),
+        ("scope", SCOPE),
+        ("code", &code),
+        ("redirect_uri", REDIRECT_URI),
+        ("grant_type", "authorization_code"),
+        secret,
+    ];
+    let (status, tokens) = server.post_form(&token, None, &form).await;
+    assert_eq!((status.as_u16(), &tokens["scope"], tokens.get("id_token")), (200, &json!(SCOPE), None), "{tokens}");
+    assert_eq!(tokens["ext_expires_in"], tokens["expires_in"]);
+    let claims = jwt(tokens["access_token"].as_str().unwrap()).1;
+    assert_eq!((&claims["aud"], &claims["ver"]), (&json!("https://graph.microsoft.com"), &json!("2.0")), "{claims}");
+
+    let refresh = async |token_text: &Value, scope: Option<&str>| {
+        let mut form = vec![
+            ("client_id", CLIENT_ID),
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token_text.as_str().expect("a refresh token")),
+            secret,
+        ];
+        form.extend(scope.map(|scope| ("scope", scope)));
+        server.post_form(&token, None, &form).await
+    };
+    let (status, refreshed) = refresh(&tokens["refresh_token"], None).await;
+    assert_eq!(status, 200, "{refreshed}");
+    let (status, refused) = refresh(&refreshed["refresh_token"], Some(OTHER_SCOPE)).await;
+    assert_eq!(
+        (status.as_u16(), &refused["error"], &refused["error_codes"]),
+        (400, &json!("invalid_scope"), &json!([70_011])),
+        "{refused}"
+    );
+    // "The user must have consented to the additional scope to the application at some point."
+    auth_code(OTHER_SCOPE).await;
+    let (status, other) = refresh(&refreshed["refresh_token"], Some(OTHER_SCOPE)).await;
+    assert_eq!(status, 200, "{other}");
+    let claims = jwt(other["access_token"].as_str().unwrap()).1;
+    assert_eq!(
+        (&claims["aud"], &claims["scp"]),
+        (&json!("https://vault.azure.net"), &json!("user_impersonation")),
+        "{claims}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tenant_path_is_unchanged_where_entra_is_stood_in_for_on_sqlite() {
+    as_entra(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tenant_path_is_unchanged_where_entra_is_stood_in_for_on_postgres() {
+    as_entra(Database::Postgres).await;
+}

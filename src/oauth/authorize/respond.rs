@@ -211,7 +211,7 @@ impl Provider {
     /// once.
     fn response(&self, to: &ReturnTo, mut members: Vec<(&'static str, String)>) -> AuthorizationResponse {
         members.extend(to.state.clone().map(|state| ("state", state)));
-        members.push(("iss", self.issuer().to_owned()));
+        members.push(("iss", self.iss().to_owned()));
         AuthorizationResponse { redirect_uri: to.redirect_uri.clone(), mode: to.mode, members, refused: None }
     }
 }

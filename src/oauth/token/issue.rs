@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::dialect::Facts;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, Flow, GrantType};
@@ -110,7 +111,11 @@ impl Provider {
     /// (RFC 9068 §3: a default resource indicator). An entry that begins with `#` is a pattern, not a name.
     pub(in crate::oauth) fn default_audience(&self, client: &Client, grant: GrantType) -> Vec<String> {
         let named: Vec<String> = client.audiences(grant).into_iter().filter(|name| !name.starts_with('#')).collect();
-        if named.is_empty() { vec![self.rules.issuer.clone()] } else { named }
+        if !named.is_empty() {
+            return named;
+        }
+        let theirs = self.dialect().and_then(|dialect| dialect.audience(&self.facts(client, None, "")));
+        vec![theirs.unwrap_or_else(|| self.iss().to_owned())]
     }
 
     /// Mints everything and puts the answer together.
@@ -141,7 +146,15 @@ impl Provider {
         if let Some(userinfo) = m.user.and_then(|user| self.userinfo_in_token_response(m.client, user, m.scope)) {
             answer.insert("userinfo".into(), userinfo);
         }
+        if let Some(dialect) = self.dialect() {
+            answer = dialect.token_response.of(&answer, |word| m.scope.contains(word), &self.minted(m, &text(m)));
+        }
         Ok(TokenResponse(answer))
+    }
+
+    /// What a dialect fills its templates from.
+    fn minted<'a>(&'a self, m: &'a Minting<'_>, (scope, session): &'a (String, String)) -> Facts<'a> {
+        Facts { session, now: m.issued_at.0, ..self.facts(m.client, m.user, scope) }
     }
 
     /// The access token, as it is handed out.
@@ -155,7 +168,7 @@ impl Provider {
     /// RFC 9068 §2.2.
     async fn access_jwt(&self, m: &Minting<'_>) -> Result<String, Internal> {
         let mut claims = Map::new();
-        claims.insert("iss".into(), self.issuer().into());
+        claims.insert("iss".into(), self.iss().into());
         let sub = m.user.map_or(Cow::Borrowed(m.client.id.as_str()), |user| self.subject(m.client, &user.id));
         claims.insert("sub".into(), (*sub).into());
         claims.insert("aud".into(), one_or_many(m.audience));
@@ -171,7 +184,14 @@ impl Provider {
             // Without a row, the token itself says which incarnation of the client it was issued to.
             None => claims.insert("cep".into(), m.client.epoch.into()),
         };
-        self.sign(m.client.access_token_alg(), TYP, &claims, m.issued_at).await
+        let typ = match self.dialect() {
+            None => TYP,
+            Some(dialect) => {
+                claims = dialect.access_token(&claims, m.scope, &self.minted(m, &text(m)));
+                &dialect.typ
+            }
+        };
+        self.sign(m.client.access_token_alg(), typ, &claims, m.issued_at).await
     }
 
     /// OpenID Connect Core §2, with these claims about the person and those asked for by name. `hashed` are the values that it goes
@@ -186,7 +206,7 @@ impl Provider {
         if let Some(user) = m.user {
             claims.extend(user.named_claims(m.claims.id_token.iter().map(String::as_str)));
         }
-        claims.insert("iss".into(), self.issuer().into());
+        claims.insert("iss".into(), self.iss().into());
         claims.insert("aud".into(), m.client.id.as_str().into());
         claims.insert("exp".into(), now.plus(ID_TOKEN_LIFE).0.into());
         claims.insert("iat".into(), now.0.into());
@@ -206,6 +226,9 @@ impl Provider {
         let alg = m.client.id_token_alg();
         for (name, value) in hashed {
             claims.insert((*name).into(), left_half(alg, value).into());
+        }
+        if let Some(dialect) = self.dialect() {
+            claims = dialect.id_token.of(&claims, |word| m.scope.contains(word), &self.minted(m, &text(m)));
         }
         let token = self.sign(alg, "JWT", &claims, now).await?;
         match (&m.recipient, m.client.id_token_encryption()) {
@@ -241,6 +264,11 @@ struct NoRecipient;
 /// A bearer value for the access token of a flow, unless that is to be a JWT.
 pub fn opaque_token(flow: &Flow, id: Uuid, randomness: &Randomness) -> Option<Bearer> {
     (!flow.is_jwt()).then(|| randomness.bearer(Kind::AccessToken, id))
+}
+
+/// Scope and session as text, for a dialect.
+fn text(m: &Minting<'_>) -> (String, String) {
+    (m.scope.to_string(), m.login.map(|login| login.to_string()).unwrap_or_default())
 }
 
 fn one_or_many(audience: &[String]) -> Value {

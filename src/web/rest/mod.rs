@@ -22,9 +22,9 @@ pub(crate) use reply::outcome;
 use request::{Asked, Known, Path};
 pub(crate) use sessions::all as sessions;
 
+use crate::domain::nearest::nearest;
 use crate::resources::kind::KINDS;
 use crate::resources::patch::Method as PatchMethod;
-use crate::resources::schema::nearest;
 use crate::resources::search::{self, Search};
 use crate::resources::{Change, DocumentKind, Effect, Mount, Outcome, Problem, Written, render};
 

@@ -227,7 +227,7 @@ impl<'a> Back<'a> {
             return Ok(ended(app, view, cookie));
         }
         // RFC 9207 §2.4: an answer of another server is none.
-        if self.params.is_repeated("code") || issuer.is_some_and(|issuer| issuer != app.provider.issuer()) {
+        if self.params.is_repeated("code") || issuer.is_some_and(|issuer| issuer != app.provider.iss()) {
             view.problem = Some(Problem::told("The answer is not of this server, or says something twice"));
             return Ok(ended(app, view, cookie));
         }

@@ -70,7 +70,7 @@ pub(super) async fn panel(app: &App, kind: Kind, text: String, expected: Expecte
     });
     let claims = &jws.claims;
     let issued = claims.get("iss").and_then(Value::as_str);
-    token.checks.push(match issued == Some(app.provider.issuer()) {
+    token.checks.push(match issued == Some(app.provider.iss()) {
         true => (true, "Issued by this server".into()),
         false => (false, format!("The issuer is {}", issued.unwrap_or("not named"))),
     });

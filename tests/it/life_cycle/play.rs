@@ -79,6 +79,7 @@ impl Play {
         let (store, master) = (server.instance.store.clone(), server.settings.master_key.clone().unwrap());
         let rules = Rules {
             internal_url: None,
+            dialect: None,
             issuer: server.issuer().to_owned(),
             access_token_expiration: 3_600,
             max_refresh_token_expiration: capped.then_some(CAP),
