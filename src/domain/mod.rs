@@ -10,6 +10,7 @@ pub mod client_metadata;
 pub mod internal;
 pub mod jwk;
 pub mod language;
+pub mod late;
 pub mod nearest;
 pub mod password;
 pub mod pkce;

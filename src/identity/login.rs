@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::internal::Internal;
+use crate::domain::late::{Late, late};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::randomness::Randomness;
@@ -41,13 +42,13 @@ pub struct SignedIn {
 pub struct Logins {
     store: Store,
     randomness: Randomness,
-    known: Cache<Uuid, Arc<Known>>,
+    known: Late<Cache<Uuid, Arc<Known>>>,
 }
 
 impl Logins {
     /// Those of a store.
     pub fn new(store: Store, randomness: Randomness) -> Self {
-        Self { store, randomness, known: Cache::builder().max_capacity(KNOWN).time_to_idle(KNOWN_FOR).build() }
+        Self { store, randomness, known: late(|| Cache::builder().max_capacity(KNOWN).time_to_idle(KNOWN_FOR).build()) }
     }
 
     /// Starts a login for a person who has just proved who they are; the value is the cookie's.

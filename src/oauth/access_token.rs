@@ -14,6 +14,7 @@ use super::Provider;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
+use crate::domain::late::{Late, late};
 use crate::domain::scope::{ADMIN, Scope};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
@@ -64,7 +65,7 @@ impl std::ops::Deref for AccessToken {
 /// The facts of tokens that were presented before. Whether such a token still stands is asked of the database each time; the rest
 /// of its row and its user's document need not travel and be read again.
 #[derive(Clone, Debug)]
-pub struct Known(Cache<Uuid, Arc<Facts>>);
+pub struct Known(Late<Cache<Uuid, Arc<Facts>>>);
 
 /// How many tokens are remembered at the most, a few kB each with the user's document, and for how long after they were last presented.
 const KNOWN: u64 = 4_096;
@@ -72,7 +73,7 @@ const KNOWN_FOR: Duration = Duration::from_mins(10);
 
 impl Default for Known {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(KNOWN).time_to_idle(KNOWN_FOR).build())
+        Self(late(|| Cache::builder().max_capacity(KNOWN).time_to_idle(KNOWN_FOR).build()))
     }
 }
 

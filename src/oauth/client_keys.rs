@@ -14,6 +14,7 @@ use super::Provider;
 use super::jws::Jws;
 use crate::domain::client::Client;
 use crate::domain::jwk::{KeySet, PublicKey, SIGNING_ALGORITHMS};
+use crate::domain::late::{Late, late};
 use crate::domain::time::Timestamp;
 use crate::outbound::Outbound;
 
@@ -35,7 +36,7 @@ const UNUSED: Duration = Duration::from_hours(3);
 #[derive(Clone, Debug)]
 pub(super) struct ClientKeys {
     outbound: Outbound,
-    sets: Cache<String, Arc<Remote>>,
+    sets: Late<Cache<String, Arc<Remote>>>,
 }
 
 /// What is at a URI.
@@ -144,7 +145,7 @@ fn verify(keys: &KeySet, jws: &Jws<'_>) -> Result<(), Unverified> {
 
 impl ClientKeys {
     pub(super) fn new(outbound: Outbound) -> Self {
-        Self { outbound, sets: Cache::builder().max_capacity(SETS).time_to_idle(UNUSED).build() }
+        Self { outbound, sets: late(|| Cache::builder().max_capacity(SETS).time_to_idle(UNUSED).build()) }
     }
 
     /// The keys at a URI; `None` where they cannot be had.

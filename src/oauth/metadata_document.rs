@@ -19,6 +19,7 @@ use crate::clock::monotonic_millis;
 use crate::domain::client::{Client, Registered};
 use crate::domain::client_metadata::{Wrong, to_document};
 use crate::domain::internal::Internal;
+use crate::domain::late::{Late, late};
 use crate::domain::time::Timestamp;
 use crate::outbound::{Kind, Outbound};
 use crate::store::Store;
@@ -51,8 +52,8 @@ pub struct MetadataDocuments {
     store: Store,
     outbound: Outbound,
     hosts: Arc<Hosts>,
-    known: Cache<String, Arc<Known>>,
-    silent: moka::sync::Cache<String, ()>,
+    known: Late<Cache<String, Arc<Known>>>,
+    silent: Late<moka::sync::Cache<String, ()>>,
     rate: Rate,
 }
 
@@ -77,9 +78,15 @@ enum Absent {
 impl MetadataDocuments {
     /// Those of these hosts.
     pub fn new(store: Store, outbound: Outbound, hosts: Hosts) -> Self {
-        let known = remembering();
-        let silent = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(SILENCE).build();
-        Self { store, outbound, hosts: Arc::new(hosts), known, silent, rate: Rate::per_hour(FETCHES) }
+        let silent = late(|| moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(SILENCE).build());
+        Self {
+            store,
+            outbound,
+            hosts: Arc::new(hosts),
+            known: late(remembering),
+            silent,
+            rate: Rate::per_hour(FETCHES),
+        }
     }
 
     /// Whether a `client_id` may be the address of such a document.

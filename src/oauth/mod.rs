@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::dialect::{Dialect, Facts};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
+use crate::domain::late::{Late, late};
 use crate::domain::secret::{MacKey, MasterKey, SealingKey};
 use crate::domain::user::User;
 use crate::identity::hashing::Hashing;
@@ -117,8 +118,8 @@ pub struct Provider {
     signed_request_key: MacKey,
     browser_state_key: MacKey,
     secret_cache_key: MacKey,
-    verified_secrets: moka::future::Cache<[u8; 32], ()>,
-    wrong_secrets: moka::sync::Cache<[u8; 32], Arc<AtomicU32>>,
+    verified_secrets: Late<moka::future::Cache<[u8; 32], ()>>,
+    wrong_secrets: Late<moka::sync::Cache<[u8; 32], Arc<AtomicU32>>>,
     known_tokens: access_token::Known,
     explanations: Explanations,
 }
@@ -165,11 +166,11 @@ impl Provider {
             signed_request_key: master.mac_key("signed requests"),
             secret_cache_key: MacKey::ephemeral(),
             known_tokens: access_token::Known::default(),
-            verified_secrets: moka::future::Cache::new(VERIFIED_SECRETS),
-            wrong_secrets: moka::sync::Cache::builder()
-                .max_capacity(VERIFIED_SECRETS)
-                .time_to_live(Duration::from_mins(15))
-                .build(),
+            verified_secrets: late(|| moka::future::Cache::new(VERIFIED_SECRETS)),
+            wrong_secrets: late(|| {
+                let counts = moka::sync::Cache::builder().max_capacity(VERIFIED_SECRETS);
+                counts.time_to_live(Duration::from_mins(15)).build()
+            }),
         })
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
+use crate::domain::late::{Late, late};
 use crate::domain::time::Timestamp;
 
 const HOUR: i64 = 3_600_000;
@@ -20,13 +21,13 @@ const KEYS: u64 = 50_000;
 pub struct Rate {
     interval: i64,
     /// When the bucket of a key will be empty again, in milliseconds.
-    empty_at: Cache<Vec<u8>, Arc<AtomicI64>>,
+    empty_at: Late<Cache<Vec<u8>, Arc<AtomicI64>>>,
 }
 
 impl Rate {
     /// So many an hour; at least one.
     pub fn per_hour(many: u32) -> Self {
-        let empty_at = Cache::builder().max_capacity(KEYS).time_to_idle(Duration::from_hours(1)).build();
+        let empty_at = late(|| Cache::builder().max_capacity(KEYS).time_to_idle(Duration::from_hours(1)).build());
         Self { interval: HOUR / i64::from(many.max(1)), empty_at }
     }
 

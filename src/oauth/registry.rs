@@ -16,6 +16,7 @@ use super::metadata_document::MetadataDocuments;
 use crate::clock::monotonic_millis;
 use crate::domain::client::{Client, Defaults};
 use crate::domain::internal::Internal;
+use crate::domain::late::{Late, late};
 use crate::domain::secret::MasterKey;
 use crate::domain::time::Timestamp;
 use crate::randomness::Randomness;
@@ -41,7 +42,7 @@ struct Inner {
     own: Vec<Arc<Client>>,
     documents: Option<MetadataDocuments>,
     defaults: Option<Defaults>,
-    clients: Cache<String, Arc<Client>>,
+    clients: Late<Cache<String, Arc<Client>>>,
     ring: ArcSwap<KeyRing>,
     version: AtomicI64,
     checked_at: AtomicU64,
@@ -71,7 +72,7 @@ impl Registry {
             own: own.into_iter().map(|client| with(defaults.as_ref(), Arc::new(client))).collect(),
             documents,
             defaults,
-            clients: Cache::new(CLIENTS),
+            clients: late(|| Cache::new(CLIENTS)),
             ring: ArcSwap::from_pointee(ring),
             version: AtomicI64::new(version),
             checked_at: AtomicU64::new(monotonic_millis()),

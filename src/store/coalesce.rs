@@ -76,7 +76,7 @@ async fn work<Q: Clone + Send + Sync + 'static, A: Send + 'static, F>(
 ) where
     F: Future<Output = Result<Vec<A>>> + Send + 'static,
 {
-    let mut gathered = Vec::with_capacity(BATCH);
+    let mut gathered = Vec::new();
     while receiver.recv_many(&mut gathered, BATCH).await > 0 {
         let now = monotonic_millis();
         let (mut questions, mut answers) = (Vec::with_capacity(gathered.len()), Vec::with_capacity(gathered.len()));

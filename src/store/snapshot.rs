@@ -94,7 +94,10 @@ impl Store {
         };
         let store = Self::open(&Location::SqliteMemory).await?;
         if let Db::Sqlite(sqlite) = &store.db {
-            sqlite.writer.acquire().await?.deserialize(None, owned(image)?, false).await?;
+            let mut connection = sqlite.writer.acquire().await?;
+            connection.deserialize(None, owned(image)?, false).await?;
+            // It lies in memory already, and what is cached lies there twice.
+            sqlx::query("PRAGMA main.cache_size = 16").execute(&mut *connection).await?;
         }
         Ok(store)
     }

@@ -15,6 +15,7 @@ use super::discovery::etag;
 use super::{App, protocol_error};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
+use crate::domain::late::{Late, late};
 use crate::domain::secret::Digest;
 
 /// Where they are served; the query names the client and, so that a new logo is another address, the one it came from.
@@ -77,15 +78,17 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, PageQuery(as
 /// Which logos could not be had lately: they are not asked for with every page.
 #[derive(Clone, Debug)]
 pub(crate) struct Logos {
-    missing: moka::sync::Cache<String, ()>,
+    missing: Late<moka::sync::Cache<String, ()>>,
     /// One image is worked on at a time.
     one: std::sync::Arc<tokio::sync::Semaphore>,
 }
 
 impl Default for Logos {
     fn default() -> Self {
-        let missing = moka::sync::Cache::builder().max_capacity(10_000);
-        let missing = missing.time_to_live(std::time::Duration::from_hours(1)).build();
+        let missing = late(|| {
+            let missing = moka::sync::Cache::builder().max_capacity(10_000);
+            missing.time_to_live(std::time::Duration::from_hours(1)).build()
+        });
         Self { missing, one: std::sync::Arc::new(tokio::sync::Semaphore::new(1)) }
     }
 }
