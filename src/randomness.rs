@@ -26,9 +26,9 @@ struct Seeded {
 }
 
 impl Randomness {
-    /// What follows from a seed; ids are of the time that `clock` tells.
-    pub fn seeded(seed: u64, clock: Clock) -> Self {
-        let seed = Digest::of(format!("countersign dev --seed {seed}").as_bytes());
+    /// What follows from a seed, otherwise for each realm; ids are of the time that `clock` tells.
+    pub fn seeded(seed: u64, realm: &str, clock: Clock) -> Self {
+        let seed = Digest::of(format!("countersign dev --seed {seed}{realm}").as_bytes());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(seed.as_bytes());
         let key = MasterKey::new(bytes).mac_key("seeded randomness");
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_sequences_each_time_and_another_seed_others() {
-        let new = |seed| Randomness::seeded(seed, Clock::frozen_at(Timestamp(1_893_456_000)));
+        let new = |seed| Randomness::seeded(seed, "", Clock::frozen_at(Timestamp(1_893_456_000)));
         let (one, two, other) = (new(7), new(7), new(8));
         let draw = |from: &Randomness| (from.bytes::<48>("codes"), from.row_id("ids"), from.secret("secrets"));
         let first = draw(&one);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::output::{answer, answer_text};
-use crate::clock::{Clock, monotonic_millis};
+use crate::clock::monotonic_millis;
 use crate::config::{Mode, Overrides, Purpose, Settings};
 use crate::server::Instance;
 
@@ -19,7 +19,7 @@ pub(super) async fn serve(flags: &Overrides) -> Result<(), Failure> {
 
 async fn run(settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
-    let clock = settings.clock.filter(|_| settings.mode == Mode::Dev).map_or_else(Clock::default, Clock::frozen_at);
+    let clock = settings.starting_clock();
     let (mode, any_port) = (settings.mode, settings.listen.port() == 0);
     let instance = tokio::select! {
         started = Instance::start(settings, clock) => started.map_err(Failure::new)?,

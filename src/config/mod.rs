@@ -28,6 +28,7 @@ pub use self::layers::{Environment, Inputs, Overrides};
 pub use self::master_key::MasterKeyError;
 pub use self::problem::{Place, Problem, Warning};
 pub use self::setting::settings_table_markdown;
+use crate::clock::Clock;
 use crate::domain::secret::{MasterKey, Secret};
 use crate::domain::time::Timestamp;
 
@@ -188,6 +189,11 @@ pub enum LogFormat {
 }
 
 impl Settings {
+    /// A clock as one is to be at the start, the server's own or a realm's.
+    pub fn starting_clock(&self) -> Clock {
+        self.clock.filter(|_| self.mode == Mode::Dev).map_or_else(Clock::default, Clock::frozen_at)
+    }
+
     /// The issuer in force on `port`: the one that was chosen, else `localhost`.
     pub fn issuer_at(&self, port: u16) -> Issuer {
         self.issuer.clone().unwrap_or_else(|| Issuer::localhost(self.tls.is_some(), port))

@@ -19,7 +19,6 @@ use super::Desks;
 use super::control::Wrong;
 use super::desk::{Desk, Stay};
 use super::input::{Text, seconds};
-use crate::clock::Clock;
 use crate::config::Issuer;
 use crate::randomness::Randomness;
 use crate::realm::{self, Common, Contents, Error, Realm, SlowKeys};
@@ -91,8 +90,8 @@ impl Realms {
     async fn own(&self, common: &Common, issuer: &Issuer) -> Result<&Snapshot, Error> {
         let make = async || {
             let store = Store::in_memory(self.empty().await?).await?;
-            let clock = Clock::default();
-            let documents = common.documents(store.clone(), common.randomness(&clock));
+            let clock = common.settings().starting_clock();
+            let documents = common.documents(store.clone(), common.randomness(issuer, &clock));
             realm::begin(common.settings(), &documents, issuer, clock.now()).await?;
             let image = store.snapshot().await?;
             store.close().await;
@@ -144,7 +143,8 @@ pub(super) async fn found(
         false => (inner.realms.empty().await?, Contents::Items(&items)),
     };
     let store = Store::in_memory(image).await?;
-    let realm = Realm::found(&inner.common, issuer, Clock::default(), store, contents, SlowKeys::OnDemand).await?;
+    let clock = inner.common.settings().starting_clock();
+    let realm = Realm::found(&inner.common, issuer, clock, store, contents, SlowKeys::OnDemand).await?;
     let desk = Arc::new(Desk::open(inner.common.clone(), realm, stay).await?);
     if let Err(wrong) = inner.realms.take_name(&name, &desk) {
         desk.end().await;

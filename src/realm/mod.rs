@@ -117,7 +117,7 @@ impl Common {
         let registration = registration(&settings).map_err(Error::StatementIssuer)?;
         let dialect = settings.dialect.as_deref().filter(|_| settings.mode == Mode::Dev).map(dialect::load);
         let dialect = dialect.transpose().map_err(Error::Dialect)?.map(Arc::new);
-        let randomness = randomness(&settings, clock);
+        let randomness = randomness(&settings, issuer, clock);
         let master = match randomness.is_seeded() {
             // Another one would give other tokens; and no other opens what this one has sealed.
             true => MasterKey::new(randomness.stable("master key")),
@@ -136,9 +136,9 @@ impl Common {
         documents(&self.settings, store, &self.master, self.hashing.clone(), randomness)
     }
 
-    /// Where the chance of a realm comes from: with a seed, from the beginning.
-    pub fn randomness(&self, clock: &Clock) -> Randomness {
-        randomness(&self.settings, clock)
+    /// Where the chance of this issuer's realm comes from: with a seed, from the beginning.
+    pub fn randomness(&self, issuer: &Issuer, clock: &Clock) -> Randomness {
+        randomness(&self.settings, issuer, clock)
     }
 }
 
@@ -200,7 +200,7 @@ impl Realm {
         slow_keys: SlowKeys,
     ) -> Result<Self, Error> {
         let settings = common.settings();
-        let randomness = common.randomness(&clock);
+        let randomness = common.randomness(&issuer, &clock);
         if randomness.is_seeded() && matches!(contents, Contents::Own) && !is_new(&store).await? {
             return Err(Error::Seed);
         }

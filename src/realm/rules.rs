@@ -42,9 +42,9 @@ pub fn documents(
 }
 
 /// Where chance comes from: a seed is for `dev` alone.
-pub(super) fn randomness(settings: &Settings, clock: &Clock) -> Randomness {
+pub(super) fn randomness(settings: &Settings, issuer: &Issuer, clock: &Clock) -> Randomness {
     let seed = settings.seed.filter(|_| settings.mode == Mode::Dev);
-    seed.map_or_else(Randomness::default, |seed| Randomness::seeded(seed, clock.clone()))
+    seed.map_or_else(Randomness::default, |seed| Randomness::seeded(seed, issuer.path(), clock.clone()))
 }
 
 /// The way to other servers, under the rules of the settings.

@@ -193,3 +193,29 @@ both!(
         assert_eq!(with_seed.metadata().await["issuer"], with_seed.issuer());
     }
 );
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_realm_has_what_follows_from_the_seed_and_its_path() {
+    let of_a_run = async || {
+        let run = Run::start(Database::Sqlite, &["--seed", "7", "--clock", TIME]).await;
+        let mut keys = Vec::new();
+        for realm in ["", "/realms/a", "/realms/b"] {
+            if let Some(name) = realm.strip_prefix("/realms/") {
+                let made = run.http.post(format!("{}/dev/realms?name={name}", run.base)).send().await.unwrap();
+                assert_eq!(made.status(), 201);
+            }
+            let read = async |path: &str| -> Value {
+                run.http.get(format!("{}{realm}{path}", run.base)).send().await.unwrap().json().await.unwrap()
+            };
+            assert_eq!(read("/dev/clock").await["time"], TIME);
+            keys.push(read("/.well-known/jwks.json").await);
+        }
+        keys
+    };
+    let first = of_a_run().await;
+    let kids = |keys: &Value| keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect::<Vec<_>>();
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        assert!(kids(&first[one]).iter().all(|kid| !kids(&first[other]).contains(kid)), "{first:?}");
+    }
+    assert_eq!(first[1..], of_a_run().await[1..]);
+}

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_keys_that_everybody_knows_are_recognised_and_none_is_given_out_twice() {
-        let seeded = Randomness::seeded(1, Clock::default());
+        let seeded = Randomness::seeded(1, "", Clock::default());
         let mut given = Vec::new();
         for alg in ["RS256", "PS256"] {
             for _ in 0..EACH {
