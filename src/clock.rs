@@ -8,6 +8,11 @@ use tokio::sync::Notify;
 
 use crate::domain::time::Timestamp;
 
+tokio::task_local! {
+    /// Seconds that clocks are ahead of what they show for the work of one task.
+    static AHEAD: i64;
+}
+
 /// What stands where a clock is not frozen.
 const RUNNING: i64 = i64::MIN;
 
@@ -43,6 +48,11 @@ impl Clock {
 
     /// The present second.
     pub fn now(&self) -> Timestamp {
+        self.shown().plus(AHEAD.try_with(|ahead| *ahead).unwrap_or_default())
+    }
+
+    /// What it shows to everybody.
+    fn shown(&self) -> Timestamp {
         match self.0.frozen.load(Ordering::Acquire) {
             RUNNING => Timestamp(system_seconds()).plus(self.0.offset.load(Ordering::Acquire)),
             frozen => Timestamp(frozen),
@@ -56,12 +66,12 @@ impl Clock {
 
     /// Seconds that it is ahead of the system's clock; behind where negative.
     pub fn ahead(&self) -> i64 {
-        Timestamp(system_seconds()).until(self.now())
+        Timestamp(system_seconds()).until(self.shown())
     }
 
     /// Moves it by so many seconds, forward or back.
     pub fn advance(&self, seconds: i64) {
-        self.turn(|clock| clock.point_at(clock.now().plus(seconds)));
+        self.turn(|clock| clock.point_at(clock.shown().plus(seconds)));
     }
 
     /// Has it show this second; one that runs goes on from there.
@@ -71,13 +81,13 @@ impl Clock {
 
     /// Has it stand still.
     pub fn freeze(&self) {
-        self.turn(|clock| clock.0.frozen.store(clock.now().0, Ordering::Release));
+        self.turn(|clock| clock.0.frozen.store(clock.shown().0, Ordering::Release));
     }
 
     /// Has it go on from where it stands.
     pub fn unfreeze(&self) {
         self.turn(|clock| {
-            let now = clock.now();
+            let now = clock.shown();
             clock.0.offset.store(Timestamp(system_seconds()).until(now), Ordering::Release);
             clock.0.frozen.store(RUNNING, Ordering::Release);
         });
@@ -109,6 +119,11 @@ impl Clock {
         change(self);
         self.0.moved.notify_waiters();
     }
+}
+
+/// Does this work with every clock so many seconds ahead, or behind; beside it they show what they showed.
+pub async fn ahead_by<T>(seconds: i64, work: impl Future<Output = T>) -> T {
+    AHEAD.scope(seconds, work).await
 }
 
 fn system_seconds() -> i64 {

@@ -13,12 +13,12 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use super::desk::Desk;
-use super::{Desks, clock, exchange, faults, forge, journal, realms, sign_in, snapshots};
+use super::{Desks, clock, exchange, faults, forge, journal, realms, sign_in, snapshots, whose};
 use crate::domain::internal::Internal;
 use crate::domain::secret::Digest;
 use crate::realm::Error;
 use crate::web::body::bearer;
-use crate::web::{csrf, guard};
+use crate::web::{Door, csrf, guard};
 
 /// The address as it was asked for, with the path of the issuer.
 #[derive(Clone)]
@@ -48,6 +48,9 @@ static MAP: LazyLock<Router> = LazyLock::new(|| {
 pub(super) async fn answer(desks: Desks, desk: Arc<Desk>, mut request: Request) -> Response {
     desk.touch();
     let path = desk.path();
+    if desk.site().sends_requests(&request) {
+        request.extensions_mut().insert(door(desks.clone(), Arc::clone(&desk)));
+    }
     let below = request.uri().path_and_query().and_then(|asked| asked.as_str().strip_prefix(&*path));
     let Some(Ok(below)) = below.filter(|below| below.starts_with("/dev/")).map(str::parse::<Uri>) else {
         return protocol(&desk, &path, request).await;
@@ -62,17 +65,25 @@ pub(super) async fn answer(desks: Desks, desk: Arc<Desk>, mut request: Request) 
     }
 }
 
+/// What pages of the site send comes by the desk too.
+fn door(desks: Desks, desk: Arc<Desk>) -> Door {
+    Door::new(move |request| Box::pin(answer(desks.clone(), Arc::clone(&desk), request)))
+}
+
 /// What is no control call: the site answers, as faults let it, and the journal has what it was.
 async fn protocol(desk: &Desk, base: &str, request: Request) -> Response {
     let (asked, request) = exchange::read(base, desk.realm().provider.dialect(), request).await;
-    let work = desk.site().answer(request);
-    let Some(asked) = asked else { return work.await };
+    let Some(mut asked) = asked else { return desk.site().answer(request).await };
     let realm = desk.realm();
+    whose::complete(&mut asked, &realm, request.headers()).await;
     let now = realm.clock.now();
     let rule = desk.faults.of(&asked, realm.provider.randomness());
     let response = match &rule {
-        Some(rule) => rule.strike(&realm, work).await.unwrap_or_else(IntoResponse::into_response),
-        None => work.await,
+        Some(rule) => {
+            let struck = rule.strike(&realm, desk.site(), &asked, request).await;
+            struck.unwrap_or_else(IntoResponse::into_response)
+        }
+        None => desk.site().answer(request).await,
     };
     let response = desk.journal.note(realm.issuer.as_str(), asked, now, rule.as_ref(), response).await;
     match rule {

@@ -65,6 +65,12 @@ pub(super) fn known(endpoint: &str) -> Result<(), Wrong> {
 }
 
 impl Asked {
+    /// How large it is, more or less, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let pairs = self.params.iter().chain(&self.body).map(|(name, value)| name.len() + value.len());
+        self.target.len() + self.authorization.as_ref().map_or(0, String::len) + pairs.sum::<usize>()
+    }
+
     /// Whether it is to this endpoint and of this client, where they are named.
     pub(super) fn is(&self, endpoint: Option<&str>, client_id: Option<&str>) -> bool {
         endpoint.is_none_or(|endpoint| endpoint == self.endpoint)
@@ -72,9 +78,10 @@ impl Asked {
     }
 }
 
-/// Reads a request to a protocol endpoint below `base`, in the dialect that is spoken there, and gives it back whole.
+/// Reads a request to a protocol endpoint below `base`, in the dialect that is spoken there, and gives it back whole. A preflight of a
+/// browser is none.
 pub(super) async fn read(base: &str, spoken: Option<&Dialect>, request: Request) -> (Option<Asked>, Request) {
-    let path = request.uri().path().strip_prefix(base);
+    let path = request.uri().path().strip_prefix(base).filter(|_| request.method() != Method::OPTIONS);
     let ours = |theirs| spoken.and_then(|dialect| dialect::path(dialect, theirs)).unwrap_or(theirs);
     let Some(endpoint) = path.map(ours).and_then(endpoint) else { return (None, request) };
     let (request, bytes) = buffered(request).await;

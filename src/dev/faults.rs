@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -21,8 +21,10 @@ use super::control::Wrong;
 use super::desk::Desk;
 use super::exchange::{Asked, known};
 use super::input::{self, Input};
+use crate::clock::ahead_by;
 use crate::randomness::Randomness;
 use crate::realm::Realm;
+use crate::web::{Site, cors, guard};
 
 /// So many rules at once; nobody waits longer than this, in seconds (requests end after thirty), nor is further ahead.
 const RULES: usize = 100;
@@ -79,7 +81,7 @@ pub(super) struct Rule {
     /// Every key is replaced, at once and for good, before the work is done.
     #[serde(deserialize_with = "input::switch")]
     rotate_keys: bool,
-    /// The realm's clock is ahead by so much while the work is done; behind where negative.
+    /// The realm's clock is ahead by so much for this request; behind where negative.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "input::duration")]
     skew: Option<i64>,
 }
@@ -193,8 +195,14 @@ impl Rule {
         self.drop.is_some()
     }
 
-    /// What is done and answered under the rule; `work` is what would have been without it. Its way out is [`Rule::send`].
-    pub(super) async fn strike(&self, realm: &Realm, work: impl Future<Output = Response>) -> Result<Response, Wrong> {
+    /// What is done and answered under the rule. Its way out is [`Rule::send`].
+    pub(super) async fn strike(
+        &self,
+        realm: &Realm,
+        site: Site,
+        asked: &Asked,
+        request: Request,
+    ) -> Result<Response, Wrong> {
         if let Some(seconds) = self.delay {
             tokio::time::sleep(Duration::from_secs(seconds.unsigned_abs())).await;
         }
@@ -209,25 +217,25 @@ impl Rule {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         if let Some(status) = self.status {
-            let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-            let told = self.error.as_ref().map(|error| {
-                Json(json!({ "error": error, "error_description": "a fault of the control API" })).into_response()
-            });
-            let mut response = told.unwrap_or_else(|| StatusCode::OK.into_response());
-            *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            if let Some(seconds) = self.retry_after {
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-            }
-            return Ok(response);
+            let headers = request.headers().clone();
+            let made_up = tower::service_fn(|_| async { Ok(self.made_up(status)) });
+            let response = guard::guard(&realm.app, made_up, request).await;
+            return Ok(cors::for_client(&realm.app, &headers, asked.client_id.as_deref(), response).await);
         }
-        if let Some(skew) = self.skew {
-            realm.clock.advance(skew);
+        Ok(ahead_by(self.skew.unwrap_or_default(), site.answer(request)).await)
+    }
+
+    fn made_up(&self, status: u64) -> Response {
+        let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let told = self.error.as_ref().map(|error| {
+            Json(json!({ "error": error, "error_description": "a fault of the control API" })).into_response()
+        });
+        let mut response = told.unwrap_or_else(|| StatusCode::OK.into_response());
+        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        let response = work.await;
-        if let Some(skew) = self.skew {
-            realm.clock.advance(-skew);
-        }
-        Ok(response)
+        response
     }
 
     /// Changes an answer on its way out.

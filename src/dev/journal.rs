@@ -23,8 +23,9 @@ use super::input::seconds;
 use crate::domain::time::Timestamp;
 use crate::web::Explained;
 
-/// So many entries are kept, and so many bytes of an answer.
+/// So many entries are kept, so many bytes of them, and so many of an answer.
 const ENTRIES: usize = 1_000;
+const BYTES: usize = 16 * 1_024 * 1_024;
 const ANSWER: usize = 64 * 1_024;
 /// Nobody waits longer: requests end after thirty seconds.
 const LONGEST_WAIT: i64 = 25;
@@ -39,6 +40,7 @@ pub(super) struct Journal {
 #[derive(Debug, Default)]
 struct Entries {
     next: u64,
+    bytes: usize,
     kept: VecDeque<Arc<Entry>>,
 }
 
@@ -57,6 +59,8 @@ struct Entry {
     /// The fault that it suffered, and whether the answer was lost by it.
     fault: Option<Value>,
     dropped: bool,
+    /// How large it is, more or less, in bytes.
+    size: usize,
 }
 
 impl Journal {
@@ -80,6 +84,7 @@ impl Journal {
         };
         let is_text = header(CONTENT_TYPE).is_some_and(|kind| kind.contains("json") || kind.contains("jwt"));
         let shown = if is_text && bytes.len() <= ANSWER { String::from_utf8_lossy(&bytes) } else { "".into() };
+        let size = shown.len() + asked.size();
         let body = serde_json::from_str(&shown).unwrap_or_else(|_| Value::String(shown.into_owned()));
         let explained = parts.extensions.get::<Explained>();
         let refused = explained.and_then(|why| {
@@ -98,14 +103,17 @@ impl Journal {
             refused,
             dropped: fault.is_some_and(Rule::drops),
             fault: fault.map(|rule| serde_json::to_value(rule).unwrap_or_default()),
+            size,
         };
         {
             let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
             entries.next += 1;
             let id = entries.next;
+            entries.bytes += entry.size;
             entries.kept.push_back(Arc::new(Entry { id, ..entry }));
-            if entries.kept.len() > ENTRIES {
-                entries.kept.pop_front();
+            while entries.kept.len() > ENTRIES || entries.bytes > BYTES {
+                let Some(oldest) = entries.kept.pop_front() else { break };
+                entries.bytes -= oldest.size;
             }
         }
         self.grown.notify_waiters();
@@ -114,7 +122,8 @@ impl Journal {
 
     /// Forgets all.
     pub(super) fn clear(&self) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).kept.clear();
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        (entries.bytes, entries.kept) = (0, VecDeque::new());
     }
 
     fn matching(&self, wanted: &Wanted) -> Vec<Arc<Entry>> {

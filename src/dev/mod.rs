@@ -15,6 +15,7 @@ mod journal;
 mod realms;
 mod sign_in;
 mod snapshots;
+mod whose;
 
 use std::sync::Arc;
 use std::time::Duration;

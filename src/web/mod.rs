@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{any, get, post};
+use futures_util::future::BoxFuture;
 use tower_http::catch_panic::CatchPanic;
 
 use crate::clock::Clock;
@@ -22,13 +23,13 @@ use crate::resources::Documents;
 mod about_client;
 mod admin;
 mod assets;
-mod authorize;
+pub(crate) mod authorize;
 pub(crate) mod body;
 mod check_session;
 mod client_address;
 mod consent;
 pub(crate) mod cookies;
-mod cors;
+pub(crate) mod cors;
 pub(crate) mod csrf;
 pub mod dev;
 mod dev_explanations;
@@ -169,6 +170,21 @@ pub struct Site {
     router: CatchPanic<Router, protocol_error::Panicked>,
 }
 
+/// The way in for requests that pages of ours send: like those from outside, they pass what stands before the site.
+#[derive(Clone)]
+pub struct Door(Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>);
+
+impl Door {
+    /// One that leads here.
+    pub fn new(answer: impl Fn(Request) -> BoxFuture<'static, Response> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(answer))
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        (self.0)(request).await
+    }
+}
+
 impl Site {
     /// The site of an application.
     pub fn new(app: App) -> Self {
@@ -184,9 +200,19 @@ impl Site {
         }
     }
 
+    /// Whether a request is for pages that send requests themselves: they go by its [`Door`], or straight to the site.
+    pub fn sends_requests(&self, request: &Request) -> bool {
+        sandbox::is_asked(&self.app, request)
+    }
+
+    fn door(&self) -> Door {
+        let site = self.clone();
+        Door::new(move |request| Box::pin(site.clone().answer(request)))
+    }
+
     async fn answer_plainly(self, mut request: Request) -> Response {
-        if sandbox::is_asked(&self.app, &request) {
-            request.extensions_mut().insert(self.clone());
+        if self.sends_requests(&request) && request.extensions().get::<Door>().is_none() {
+            request.extensions_mut().insert(self.door());
         }
         guard::guard(&self.app, self.router, request).await
     }

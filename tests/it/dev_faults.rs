@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Database, Server};
+use crate::support::{Database, Server, text};
 
 const BOTH: [Database; 2] = [Database::Sqlite, Database::Postgres];
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
@@ -47,6 +47,8 @@ async fn a_status_with_an_error_so_often_and_for_whom() {
             server.http.post(server.url("/auth/token")).basic_auth("web-app", Some("client-secret")).form(&GRANT);
         let response = response.send().await.unwrap();
         assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"7".parse().unwrap()));
+        let headers = response.headers();
+        assert_eq!((&headers["cache-control"], headers["x-request-id"].len()), (&"no-store".parse().unwrap(), 32));
         assert_eq!(response.json::<Value>().await.unwrap()["error"], "temporarily_unavailable");
         assert_eq!(server.token(&GRANT).await.0, 200, "once is once");
         let (_, all) = server.control("GET", "/dev/faults", Value::Null).await;
@@ -160,4 +162,91 @@ async fn a_rule_that_makes_no_sense_is_told() {
     assert_eq!(server.token(&GRANT).await.0, 500);
     assert_eq!(server.control("POST", "/dev/reset", Value::Null).await.0, 204);
     assert_eq!(server.token(&GRANT).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_is_for_the_person_whose_code_or_token_it_is() {
+    for database in BOTH {
+        let server = Server::dev(database).await;
+        let tokens = async |name: &'static str| {
+            let form = [
+                ("grant_type", "password"),
+                ("username", name),
+                ("password", "correct-horse-battery"),
+                ("scope", "openid"),
+            ];
+            let (_, tokens) = server.token(&form).await;
+            (text(&tokens, "refresh_token").to_owned(), text(&tokens, "access_token").to_owned())
+        };
+        let ((alice, of_alice), (bob, of_bob)) = (tokens("alice").await, tokens("bob").await);
+        fault(&server, json!({"user": "alice", "status": 500})).await;
+        let refreshed = async |token: &str| {
+            server.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await.0.as_u16()
+        };
+        let userinfo = async |token: &str| {
+            let asked = server.http.get(server.url("/oauth2/userinfo")).bearer_auth(token);
+            asked.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!((refreshed(&bob).await, userinfo(&of_bob).await), (200, 200));
+        assert_eq!((refreshed(&alice).await, userinfo(&of_alice).await), (500, 500));
+        let (_, entries) = server.control("GET", "/dev/journal?endpoint=userinfo", Value::Null).await;
+        assert_eq!((&entries[0]["user"], &entries[0]["client_id"]), (&json!("bob"), &json!("web-app")), "{entries}");
+
+        server.control("DELETE", "/dev/faults", Value::Null).await;
+        let browser = server.browser();
+        let query = "response_type=code&client_id=web-app&redirect_uri=http://localhost:4200&scope=openid";
+        let page = browser.get(&server.url(&format!("/oauth2/authorize?{query}"))).await;
+        browser.as_alice(page).await;
+        let entries = server.control("GET", "/dev/journal?endpoint=authorize", Value::Null).await.1;
+        assert_eq!((&entries[0]["user"], &entries[1]["user"]), (&Value::Null, &json!("alice")), "{entries}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_may_read_a_made_up_answer_and_its_preflight_is_no_hit() {
+    let server = Server::dev(Database::Sqlite).await;
+    fault(&server, json!({"endpoint": "token", "status": 503, "error": "temporarily_unavailable", "times": 1})).await;
+    let origin = "http://localhost:4200";
+    let url = server.url("/oauth2/token");
+    let preflight = server.http.request(reqwest::Method::OPTIONS, &url).header("origin", origin).send().await.unwrap();
+    assert_eq!(preflight.status(), 204);
+    let form = [("grant_type", "authorization_code"), ("client_id", "spa"), ("code", "x")];
+    let answer = server.http.post(&url).header("origin", origin).form(&form).send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["access-control-allow-origin"]),
+        (503, &origin.parse().unwrap())
+    );
+    assert_eq!(server.control("GET", "/dev/journal", Value::Null).await.1.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_skew_is_for_its_request_alone() {
+    let server = Server::dev(Database::Sqlite).await;
+    fault(&server, json!({"endpoint": "token", "client_id": "web-app", "skew": "2h", "delay": 1})).await;
+    let iat = async |tokens: Value| {
+        server.introspect(text(&tokens, "access_token")).await["iat"].as_i64().unwrap() - server.instance.clock.now().0
+    };
+    let beside = async {
+        let form = [("grant_type", "client_credentials"), ("client_id", "root"), ("client_secret", "secret")];
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        server.post_form("/oauth2/token", None, &form).await
+    };
+    let ((_, skewed), (status, plain)) = tokio::join!(server.token(&GRANT), beside);
+    assert_eq!(status, 200, "{plain}");
+    assert!((7_195..=7_205).contains(&iat(skewed).await) && iat(plain).await.abs() < 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_the_sandbox_are_in_the_journal_and_at_fault_like_others() {
+    let server = Server::dev(Database::Sqlite).await;
+    fault(&server, json!({"endpoint": "token", "status": 503, "error": "temporarily_unavailable"})).await;
+    let browser = server.browser();
+    let page = browser.get(&server.url("/sandbox/client_credentials")).await;
+    let form = [("client_id", "web-app"), ("client_secret", "client-secret"), ("decision", "send")];
+    let csrf = page.attribute("input[name=csrf]", "value").unwrap();
+    let form = [&form[..], &[("csrf", &csrf)]].concat();
+    let page = browser.send(browser.http.post(page.url.clone()).form(&form)).await;
+    assert!(page.html.contains("temporarily_unavailable"), "{}", page.html);
+    let (_, entries) = server.control("GET", "/dev/journal?endpoint=token&client_id=web-app", Value::Null).await;
+    assert_eq!((&entries[0]["status"], &entries[0]["fault"]["status"]), (&json!(503), &json!(503)), "{entries}");
 }

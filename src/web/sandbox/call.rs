@@ -13,8 +13,11 @@ use super::views::{Line, Shown};
 use crate::domain::client::{Client, GrantType};
 use crate::domain::secret::Secret;
 use crate::web::client_address::{ClientAddress, Peer};
-use crate::web::{App, Site};
+use crate::web::{App, Door};
 
+/// What is said where there is no [`Answer`].
+pub(super) const UNANSWERED: &str =
+    "The request cannot be written as HTTP, or no whole answer came that is short enough to show";
 /// An answer is shown up to this size; ours are far smaller.
 const ANSWER: usize = 256 * 1_024;
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -120,8 +123,8 @@ impl Call {
     }
 
     /// Sends it through the site for the browser at this address, and answers what came; `None` where it cannot be
-    /// written as HTTP, or what came is too long.
-    pub(super) async fn send(&self, app: &App, site: &Site, address: ClientAddress) -> Option<Answer> {
+    /// written as HTTP, or what came is too long or was cut short.
+    pub(super) async fn send(&self, app: &App, door: &Door, address: ClientAddress) -> Option<Answer> {
         let mut request = Request::builder()
             .method(self.method.clone())
             .uri(app.href(self.path))
@@ -141,7 +144,7 @@ impl Call {
         let mut request = request.body(body).ok()?;
         // The throttles count it for whoever sends it.
         request.extensions_mut().insert(Peer(address.0));
-        let (head, body) = site.clone().answer(request).await.into_parts();
+        let (head, body) = door.answer(request).await.into_parts();
         let body = Limited::new(body, ANSWER).collect().await.ok()?.to_bytes();
         Some(Answer { status: head.status, headers: head.headers, body })
     }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 
 use super::answer::refused;
-use super::call::{CLIENT_SECRET, Call, Proof};
+use super::call::{CLIENT_SECRET, Call, Proof, UNANSWERED};
 use super::flow::{Flow, Inputs, callback_uri, comes_back};
 use super::token::Expected;
 use super::views::{self, Exchange, Field, Input, Problem, Shown};
@@ -24,7 +24,7 @@ use crate::web::body::PageForm;
 use crate::web::cookies::Cookie;
 use crate::web::login::with_query;
 use crate::web::page::{Page, layout, see_other};
-use crate::web::{App, Site, dev, error_page};
+use crate::web::{App, Door, dev, error_page};
 
 /// Seconds in which the browser has to come back.
 const LIFE: i64 = 600;
@@ -137,7 +137,7 @@ pub(super) async fn start(State(app): State<App>, visitor: Visitor) -> Response 
 /// `GET /sandbox/callback`: the browser is back. The code is redeemed where nothing has to be asked for that.
 pub(super) async fn callback(
     State(app): State<App>,
-    Extension(site): Extension<Site>,
+    Extension(door): Extension<Door>,
     visitor: Visitor,
     method: Method,
     RawQuery(query): RawQuery,
@@ -148,7 +148,7 @@ pub(super) async fn callback(
     }
     let Ok(params) = Params::from_form(query.unwrap_or_default().as_bytes()) else { return see_other(&app.href(PATH)) };
     match Back::of(&app, &visitor, &params) {
-        Some(back) => back.answer(&app, &site, None).await,
+        Some(back) => back.answer(&app, &door, None).await,
         None => stranger(&app, &visitor),
     }
 }
@@ -156,7 +156,7 @@ pub(super) async fn callback(
 /// `POST /sandbox/callback`: the same with the secret that was asked for.
 pub(super) async fn redeem(
     State(app): State<App>,
-    Extension(site): Extension<Site>,
+    Extension(door): Extension<Door>,
     visitor: Visitor,
     PageForm { fields, .. }: PageForm,
 ) -> Response {
@@ -166,7 +166,7 @@ pub(super) async fn redeem(
     match Back::of(&app, &visitor, &fields) {
         Some(back) => {
             let secret = fields.secret("client_secret").unwrap_or_else(|| Secret::new(""));
-            back.answer(&app, &site, Some(secret)).await
+            back.answer(&app, &door, Some(secret)).await
         }
         None => stranger(&app, &visitor),
     }
@@ -192,13 +192,13 @@ impl<'a> Back<'a> {
         state.is_some().then_some(Self { visitor, pending, params })
     }
 
-    async fn answer(self, app: &App, site: &Site, secret: Option<Secret>) -> Response {
-        let drawn = self.draw(app, site, secret).await;
+    async fn answer(self, app: &App, door: &Door, secret: Option<Secret>) -> Response {
+        let drawn = self.draw(app, door, secret).await;
         drawn.unwrap_or_else(|internal| self.visitor.internal_error(app, &internal))
     }
 
     /// The page, for which the code is redeemed unless its client's secret is still to be asked for.
-    async fn draw(&self, app: &App, site: &Site, secret: Option<Secret>) -> Result<Response, Internal> {
+    async fn draw(&self, app: &App, door: &Door, secret: Option<Secret>) -> Result<Response, Internal> {
         let client_id = self.pending.text("client_id");
         let (csrf, cookie) = self.visitor.csrf(app);
         let authorization = Exchange {
@@ -263,9 +263,8 @@ impl<'a> Back<'a> {
             return Ok(Page::new(view).cookie(cookie).into_response());
         }
         tracing::info!(event = "sandbox", flow = "authorization_code", client = client_id, user = self.visitor.name());
-        let Some(answer) = call.send(app, site, self.visitor.address).await else {
-            view.problem =
-                Some(Problem::told("The request cannot be written as HTTP, or its answer is too long to show"));
+        let Some(answer) = call.send(app, door, self.visitor.address).await else {
+            view.problem = Some(Problem::told(UNANSWERED));
             return Ok(ended(app, view, cookie));
         };
         exchange.answer = Some(answer.shown(app));

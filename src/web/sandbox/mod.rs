@@ -11,13 +11,14 @@ use axum::routing::get;
 use axum::{Extension, Router};
 
 use self::call::Answer;
+use self::call::UNANSWERED;
 use self::flow::{Flow, GROUPS, Inputs, callback_uri, clients, comes_back};
 use self::token::{Expected, Kind, panel};
 use self::views::{Card, Exchange, Problem, Shown, Submit, Token};
 use self::visitor::{Admitted, Visitor};
 use super::body::{PageForm, PageQuery};
 use super::page::{Page, layout, see_other};
-use super::{App, Site, error_page};
+use super::{App, Door, error_page};
 use crate::domain::client::GrantType;
 use crate::domain::internal::Internal;
 use crate::oauth::Params;
@@ -84,7 +85,7 @@ async fn show(State(app): State<App>, Admitted(visitor): Admitted, request: Requ
 /// `POST /sandbox/{flow}`: draws the page with what was posted, and where that is what the person wants, sends the request.
 async fn post(
     State(app): State<App>,
-    Extension(site): Extension<Site>,
+    Extension(door): Extension<Door>,
     Path(name): Path<String>,
     Admitted(visitor): Admitted,
     PageForm { fields, .. }: PageForm,
@@ -105,11 +106,9 @@ async fn post(
                 Ok(response) => return response,
                 Err(problem) => Sent::Not(problem),
             },
-            _ => match inputs.call(&app, flow).send(&app, &site, visitor.address).await {
+            _ => match inputs.call(&app, flow).send(&app, &door, visitor.address).await {
                 Some(answer) => Sent::Answered(answer),
-                None => {
-                    Sent::Not(Problem::told("The request cannot be written as HTTP, or its answer is too long to show"))
-                }
+                None => Sent::Not(Problem::told(UNANSWERED)),
             },
         };
     }
