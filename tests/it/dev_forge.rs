@@ -25,7 +25,6 @@ async fn accepted(server: &Server, token: &str) -> Result<Map<String, Value>, St
     validation
         .algorithms
         .retain(|alg| Some(*alg) == key.common.key_algorithm.and_then(|alg| alg.to_string().parse().ok()));
-    validation.leeway = 5;
     validation.validate_nbf = true;
     validation.set_issuer(&[server.issuer()]);
     validation.set_audience(&["https://api.example"]);

@@ -46,7 +46,7 @@ pub struct Forgery<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Defect {
-    /// It expired a minute ago.
+    /// It expired an hour ago, which no allowance for clocks that differ makes up for.
     Expired,
     /// It is valid from an hour on.
     NotYetValid,
@@ -157,7 +157,7 @@ impl Provider {
         let grant = if user.is_some() { GrantType::AuthorizationCode } else { GrantType::ClientCredentials };
         let id = self.randomness.row_id("sessions");
         let expires_at = match (forgery.defect, forgery.expires_in) {
-            (Some(Defect::Expired), _) => now.plus(-60),
+            (Some(Defect::Expired), _) => now.plus(-3_600),
             (_, Some(seconds)) => now.plus(seconds),
             (_, None) => self.lifetimes(client.flow(grant), now).access,
         };
@@ -214,8 +214,8 @@ impl Provider {
         // Last, so that nothing makes up for it.
         match forgery.defect {
             Some(Defect::Expired) => {
-                claims.insert("iat".into(), now.plus(-3_660).0.into());
-                claims.insert("exp".into(), now.plus(-60).0.into());
+                claims.insert("iat".into(), now.plus(-7_200).0.into());
+                claims.insert("exp".into(), now.plus(-3_600).0.into());
             }
             Some(Defect::NotYetValid) => {
                 claims.insert("nbf".into(), now.plus(3_600).0.into());
