@@ -9,7 +9,8 @@ use crate::config::{Issuer, Settings};
 /// What to tell, where the file system of this process begins at `root`.
 pub(super) fn hints(settings: &Settings, issuer: &Issuer, listen: SocketAddr, root: &Path) -> Vec<String> {
     let container = is_container(root);
-    if container && listen.ip().is_loopback() {
+    // Nobody publishes a port that the system chose: who asked for any is in here too, such as the tests of a CI job.
+    if container && listen.ip().is_loopback() && settings.listen.port() != 0 {
         return vec![format!(
             "this is probably a container, and {listen} is its own loopback, which nothing outside reaches: published ports lead \
              nowhere. Set --listen 0.0.0.0:{0} and --issuer http://localhost:{0}, or whatever port is published.",
@@ -58,6 +59,9 @@ mod tests {
         std::fs::create_dir_all(root.join("proc/1")).unwrap();
         std::fs::write(root.join("proc/1/cgroup"), "0::/kubepods/besteffort/pod1\n").unwrap();
         assert_eq!(hints(&issuer, loopback).len(), 1);
+        let mut any_port = Settings::dev_defaults();
+        any_port.listen.set_port(0);
+        assert!(super::hints(&any_port, &issuer, loopback.parse().unwrap(), &root).is_empty());
         std::fs::remove_dir_all(&root).unwrap();
     }
 }
