@@ -1,6 +1,6 @@
-# What the interoperability and browser tests need: curl, Python and npm packages with pinned versions, a program with a crate of
-# others, and Chromium. Each only where a test asks for it. Tests find them by PATH, INTEROP_PYTHON, INTEROP_NODE,
-# INTEROP_OPENIDCONNECT and CHROMIUM.
+# What the interoperability and browser tests and the examples of fixtures need: curl, Python and npm packages with pinned versions, a
+# program with a crate of others, and Chromium. Each only where a test asks for it. Tests find them by PATH, INTEROP_PYTHON,
+# INTEROP_NODE, INTEROP_OPENIDCONNECT and CHROMIUM.
 
 # shellcheck source=scripts/lib/packages.sh
 source scripts/lib/packages.sh
@@ -40,11 +40,17 @@ WRAPPER
 
 interop_python() {
   interop_venv
-  interop_unchanged requirements tests/interop/requirements.txt && return
-  say "Python packages of tests/interop/requirements.txt: installing into target/interop/venv"
-  quietly "$INTEROP_PYTHON" -m pip install --disable-pip-version-check -r tests/interop/requirements.txt ||
-    fail "pip could not install tests/interop/requirements.txt"
-  interop_done requirements tests/interop/requirements.txt
+  interop_pip requirements tests/interop/requirements.txt
+  # After the others, which say what all of these need in which version.
+  interop_pip fixtures-requirements examples/fixtures/python/requirements.txt
+}
+
+# Installs the packages that a FILE lists, and keeps under NAME that it has.
+interop_pip() {
+  interop_unchanged "$1" "$2" && return
+  say "Python packages of $2: installing into target/interop/venv"
+  quietly "$INTEROP_PYTHON" -m pip install --disable-pip-version-check -r "$2" || fail "pip could not install $2"
+  interop_done "$1" "$2"
 }
 
 # A virtual environment with pip. Debian splits that part of Python off into a package.
@@ -91,14 +97,21 @@ interop_node() {
     interop_node_wheel
   fi
   export INTEROP_NODE=$node
-  if [ -d tests/interop/node_modules ] && interop_unchanged npm tests/interop/package-lock.json; then return; fi
-  say "npm packages of tests/interop/package-lock.json: installing into tests/interop/node_modules"
+  interop_npm tests/interop
+  interop_npm examples/fixtures/node
+}
+
+# Installs the packages of a FOLDER, with the caller's node and npm.
+interop_npm() {
+  local folder=$1 name=npm-${1//\//-}
+  if [ -d "$folder/node_modules" ] && interop_unchanged "$name" "$folder/package-lock.json"; then return; fi
+  say "npm packages of $folder/package-lock.json: installing into $folder/node_modules"
   (
-    cd tests/interop
+    cd "$folder"
     # Packages of a test run no scripts of their own.
     PATH=$(dirname "$node"):$PATH quietly "${npm[@]}" ci --ignore-scripts --no-audit --no-fund
-  ) || fail "npm could not install tests/interop/package-lock.json"
-  interop_done npm tests/interop/package-lock.json
+  ) || fail "npm could not install $folder/package-lock.json"
+  interop_done "$name" "$folder/package-lock.json"
 }
 
 # Sets node and npm of the caller to those of the wheel.

@@ -125,3 +125,24 @@ fn compose_has_no_secret_of_its_own_and_says_who_makes_them() {
         assert!(required.contains(secret), "{secret} has no default");
     }
 }
+
+#[test]
+fn the_services_of_the_examples_are_what_their_tests_are_told() {
+    let yaml =
+        |name: &str| -> Value { serde_saphyr::from_str(&read(&format!("examples/fixtures/{name}"))).expect("YAML") };
+    let job = &yaml("github-actions/test.yml")["jobs"]["test"];
+    let compose = &yaml("docker-compose/compose.yaml")["services"]["countersign"];
+    let service = &job["services"]["countersign"];
+    let exposed = argument("EXPOSE");
+    for (service, environment) in [(service, &service["env"]), (compose, &compose["environment"])] {
+        let environment = environment.as_object().expect("variables by name");
+        assert_none(&unknown(environment.keys().map(String::as_str)), "An example sets these, which are not settings.");
+        assert_eq!(service["command"], "dev", "which has the control API");
+        let issuer = environment["COUNTERSIGN_ISSUER"].as_str().expect("an issuer");
+        assert_eq!(job["env"]["COUNTERSIGN"], issuer, "tests reach the server by its issuer");
+        let published = service["ports"][0].as_str().expect("a published port");
+        let port = issuer.rsplit(':').next().expect("a port");
+        assert!(published.ends_with(&format!("{port}:{exposed}")), "{published} leads from {issuer} to {exposed}");
+    }
+    assert_eq!(compose["healthcheck"]["test"], json!(["CMD", "/countersign", "health"]));
+}
