@@ -197,12 +197,14 @@ fn asked(query: &str, randomness: &Randomness) -> Result<(String, Stay), Wrong> 
     Ok((name, Stay::WhileUsed(Duration::from_secs(idle.unsigned_abs()))))
 }
 
+/// The issuer is what applications are given: that of the dialect, where one is spoken.
 fn shown(name: &str, desk: &Desk) -> Value {
-    let issuer = desk.realm().issuer.clone();
+    let realm = desk.realm();
+    let issuer = realm.provider.iss();
     json!({
         "name": name,
-        "issuer": issuer.as_str(),
-        "discovery": format!("{issuer}/.well-known/openid-configuration"),
-        "control": format!("{issuer}/dev"),
+        "issuer": issuer,
+        "discovery": format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')),
+        "control": format!("{}/dev", realm.issuer),
     })
 }

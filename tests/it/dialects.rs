@@ -418,10 +418,14 @@ both!(
             })
             .await;
         assert_eq!(server.metadata().await["issuer"], format!("{}/contoso.example/v2.0", server.issuer()));
-        assert_eq!(server.control("POST", "/dev/realms?name=r", Value::Null).await.0, 201);
+        // What a realm tells is what its application is given.
+        let (status, realm) = server.control("POST", "/dev/realms?name=r", Value::Null).await;
+        assert_eq!((status.as_u16(), &realm["control"]), (201, &json!(server.url("/realms/r/dev"))), "{realm}");
         let url = server.url("/realms/r/contoso.example/v2.0/.well-known/openid-configuration");
+        assert_eq!(realm["discovery"], url.as_str());
         let metadata = read(server.http.get(url).send().await.unwrap()).await.1;
         assert_eq!(metadata["issuer"], format!("{}/realms/r/contoso.example/v2.0", server.issuer()));
+        assert_eq!(realm["issuer"], metadata["issuer"]);
         assert_eq!(
             metadata["token_endpoint"],
             format!("{}/realms/r/contoso.example/oauth2/v2.0/token", server.issuer())
