@@ -28,7 +28,7 @@ Exit codes: 0 done, 1 failed, 2 the command line makes no sense.";
 pub(super) enum Command {
     /// Run a server for development: in memory, with demo resources, on loopback
     #[command(after_help = with_secrets(DEV))]
-    Dev(ServerArgs),
+    Dev(DevArgs),
     /// Run the server: migrate, apply the bundles, listen
     #[command(after_help = with_secrets(SERVE))]
     Serve(ServerArgs),
@@ -69,7 +69,7 @@ pub(super) enum Command {
 
 const DEV: &str = "Examples:
   countersign dev
-  countersign dev --listen 127.0.0.1:0                          on a free port
+  countersign dev --listen 127.0.0.1:0 --stop-with-stdin        for a test: on a free port, and gone with the test
   countersign dev --database-url sqlite://dev.db                remembers between runs
   countersign dev --seed 1 --clock 2030-01-01T00:00:00Z         the same keys and tokens in each run
   countersign dev --dialect entra                               as Microsoft Entra ID speaks; see docs/dialects.md
@@ -129,6 +129,15 @@ const HEALTH: &str = "Examples:
 
 fn with_secrets(examples: &str) -> String {
     format!("{}\n{examples}", secrets_help::<Server>())
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DevArgs {
+    /// Stop when standard input ends: with the test that started the server, however that ended
+    #[arg(long)]
+    pub(super) stop_with_stdin: bool,
+    #[command(flatten)]
+    pub(super) settings: Flags<Server>,
 }
 
 #[derive(Args, Debug)]

@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Dev(args) => block_on(serve::dev(&args.settings.0)),
+        Command::Dev(args) => block_on(serve::dev(&args.settings.0, args.stop_with_stdin)),
         Command::Serve(args) => block_on(serve::serve(&args.settings.0)),
         Command::Migrate(args) => block_on(bundles::migrate(args)),
         Command::Check(args) => block_on(check::check(args)),

@@ -9,15 +9,15 @@ use crate::clock::monotonic_millis;
 use crate::config::{Mode, Overrides, Purpose, Settings};
 use crate::server::Instance;
 
-pub(super) async fn dev(flags: &Overrides) -> Result<(), Failure> {
-    run(super::settings(Purpose::Dev, flags)?).await
+pub(super) async fn dev(flags: &Overrides, with_stdin: bool) -> Result<(), Failure> {
+    run(super::settings(Purpose::Dev, flags)?, with_stdin).await
 }
 
 pub(super) async fn serve(flags: &Overrides) -> Result<(), Failure> {
-    run(super::settings(Purpose::Serve, flags)?).await
+    run(super::settings(Purpose::Serve, flags)?, false).await
 }
 
-async fn run(settings: Settings) -> Result<(), Failure> {
+async fn run(settings: Settings, with_stdin: bool) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
     let clock = settings.starting_clock();
     let (mode, any_port) = (settings.mode, settings.listen.port() == 0);
@@ -40,12 +40,26 @@ async fn run(settings: Settings) -> Result<(), Failure> {
         Mode::Serve if any_port => answer(instance.address),
         Mode::Serve => {}
     }
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = end_of_input(), if with_stdin => {}
+    }
     tracing::info!("stopping");
     tokio::select! {
         () = instance.stop() => Ok(()),
         () = insisted() => Err(Failure::new("stopped by a second signal, before requests in flight were answered")),
     }
+}
+
+/// Waits until standard input ends. A pipe from the process that started this one does so even where that process was killed.
+async fn end_of_input() {
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    // Not one of the runtime's threads, which would wait for it: a read from a terminal cannot be called off.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(ended);
+    });
+    let _ = end.await;
 }
 
 /// Waits for somebody who does not want to wait. What comes right after the first signal is the same one again: `timeout` and

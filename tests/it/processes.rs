@@ -1,8 +1,9 @@
 //! `dev` and `serve` as processes (interface §1): starting, many at once, stopping, being killed, and what they print.
 #![expect(clippy::disallowed_methods, reason = "a process has the real clock")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
@@ -58,6 +59,25 @@ both_folders!(
         assert_eq!((health.code, health.stdout.as_str()), (0, "ready\n"), "{health:?}");
     }
 );
+
+/// A test that is killed takes its server along.
+#[tokio::test]
+async fn dev_stops_with_its_standard_input_where_it_is_told_to() {
+    let folder = Folder::new(Database::Sqlite).await;
+    let arguments = ["dev", "--listen", "127.0.0.1:0", "--stop-with-stdin"];
+    let ended = folder.run(&arguments);
+    assert!(ended.code == 0 && ended.stdout.contains("ready in ") && ended.stderr.contains("stopping"), "{ended:?}");
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(arguments).current_dir(&folder.path).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let page = lines.find_map(|line| line.strip_prefix("  Start page    ").map(str::to_owned)).unwrap();
+    assert!(lines.any(|line| line.starts_with("ready in ")));
+    assert_eq!(folder.run(&["health", "--url", &page]).code, 0, "it runs while its input is open");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
 
 both_folders!(
     async fn dev_puts_no_known_secret_into_a_database_that_holds_others(folder: Folder) {
