@@ -420,7 +420,7 @@ both!(
         assert_eq!(server.metadata().await["issuer"], format!("{}/contoso.example/v2.0", server.issuer()));
         // What a realm tells is what its application is given.
         let (status, realm) = server.control("POST", "/dev/realms?name=r", Value::Null).await;
-        assert_eq!((status.as_u16(), &realm["control"]), (201, &json!(server.url("/realms/r/dev"))), "{realm}");
+        assert_eq!((status, &realm["control"]), (201, &json!(server.url("/realms/r/dev"))), "{realm}");
         let url = server.url("/realms/r/contoso.example/v2.0/.well-known/openid-configuration");
         assert_eq!(realm["discovery"], url.as_str());
         let metadata = read(server.http.get(url).send().await.unwrap()).await.1;
