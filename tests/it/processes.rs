@@ -69,7 +69,12 @@ async fn dev_stops_with_its_standard_input_where_it_is_told_to() {
     assert!(ended.code == 0 && ended.stdout.contains("ready in ") && ended.stderr.contains("stopping"), "{ended:?}");
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-    command.args(arguments).current_dir(&folder.path).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .current_dir(&folder.path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let page = lines.find_map(|line| line.strip_prefix("  Start page    ").map(str::to_owned)).unwrap();
