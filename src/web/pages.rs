@@ -69,6 +69,10 @@ pub struct People {
     pub client_name: String,
     /// Who can be picked.
     pub people: Vec<Person>,
+    /// Whether somebody else can be named, who is made then.
+    pub takes_names: bool,
+    /// Why the last name will not do.
+    pub error: Option<String>,
 }
 
 /// Somebody to sign in as.
