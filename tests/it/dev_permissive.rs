@@ -259,7 +259,7 @@ both_permissive! {
         assert_eq!(password("bob", "correct-horse-battery").await.0, 200);
         server.patch(&format!("/User/{id}"), json!({"password": "hers-from-now-on"})).await;
         assert_eq!((password(&id, "else").await.0, password(&id, "hers-from-now-on").await.0), (400, 200));
-        server.patch(&format!("/User/{id}"), json!({"active": false})).await;
+        server.patch(&format!("/User/{id}"), json!({"inactive": true})).await;
         assert_eq!(password(&id, "hers-from-now-on").await.0, 400);
         for name in ["x".repeat(129).as_str(), "   "] {
             let (status, refused) = password(name, "x").await;
@@ -286,7 +286,9 @@ both_permissive! {
         assert!(page.has("#person-heidi"), "{page:?}");
         server.control("POST", "/dev/hands-free", json!({"permissive": false})).await;
         let browser = server.browser();
-        let page = server.authorize(&browser, &asked("app-1", &[("redirect_uri", BACK)])).await;
+        let pkce = [("code_challenge", CHALLENGE), ("code_challenge_method", "S256")];
+        let query = [asked("app-1", &[("redirect_uri", BACK)]), pkce.to_vec()].concat();
+        let page = server.authorize(&browser, &query).await;
         assert!(page.has("#person-heidi") && !page.has("input#person"), "{page:?}");
         let page = browser.submit(&page, &[("person", "ivan")]).await;
         assert!(page.start_again().is_some(), "{page:?}");
