@@ -36,13 +36,13 @@ impl Rules {
     pub(super) fn fix_of_unknown_client(&self) -> &'static str {
         match &self.leeway {
             Some(leeway) if leeway.is_permissive() => {
-                "Clients are made on demand here (--permissive), of ids with 1 to 128 letters, digits and - . _ ~ @ + : and no others. Correct client_id; one that was switched off stays so."
+                "Clients are made on demand here (--permissive), of ids with 1 to 128 letters, digits and - . _ ~ @ + : and no others. Correct client_id, or enable the client: one that is switched off stays so."
             }
             Some(leeway) if leeway.may_be_permissive() => {
-                "Register the client (PUT /Client/ID, a bundle, `countersign client create`), or correct client_id; with --permissive clients are made on demand."
+                "Register the client (PUT /Client/ID, a bundle, `countersign client create`), enable it, or correct client_id; with --permissive clients are made on demand."
             }
             _ => {
-                "Register the client (PUT /Client/ID, a bundle, `countersign client create`), or correct client_id."
+                "Register the client (PUT /Client/ID, a bundle, `countersign client create`), enable it, or correct client_id."
             }
         }
     }

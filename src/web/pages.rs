@@ -297,6 +297,8 @@ pub struct DevHome {
     pub issuer: String,
     /// Whose stand-in it is, if anybody's.
     pub dialect: Option<String>,
+    /// Whether whoever is named is accepted.
+    pub permissive: bool,
     /// Where containers reach the server, if not at the issuer.
     pub internal_url: Option<String>,
     /// What is probably wrong with how the server is reached.

@@ -160,3 +160,20 @@ async fn a_server_for_real_use_says_nothing_of_it() {
     assert!(told["active"] == true && told.get("tenant").is_none(), "{told}");
     assert_eq!(server.introspect(text(&tokens, "access_token")).await["tenant"], "red");
 }
+
+/// A provider's stand-in says them as well, and makes clients in its own ways.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dialect_says_them_too() {
+    let server = Server::start_with(Database::Sqlite, |settings| {
+        (settings.mode, settings.dev_api, settings.permissive) = (countersign::config::Mode::Dev, true, true);
+        settings.dialect = Some("entra".into());
+    })
+    .await;
+    give(&server, json!({"user": "carol", "claims": {"tid": "another-tenant", "roles": ["Reader"], "oid": null}})).await;
+    let form = [("grant_type", "password"), ("username", "carol"), ("password", "x"), ("scope", "openid")];
+    let (status, tokens) = server.post_form("/oauth2/token", Some(("made-here", "s")), &form).await;
+    assert_eq!(status, 200, "{tokens}");
+    assert_eq!(said(&server, &tokens, "tid").await, ["another-tenant"; 4].map(Value::from));
+    assert!(said(&server, &tokens, "oid").await.iter().all(Value::is_null));
+    assert_eq!(jwt(text(&tokens, "access_token")).1["ver"], "2.0", "{tokens}");
+}
