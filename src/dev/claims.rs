@@ -41,7 +41,11 @@ pub(super) async fn give(
     let given = match (user, asked.next) {
         (user, true) => leeway.give_next(Next { user_id: user.map(|user| user.id), claims }),
         (Some(user), false) => leeway.give(&user.id, claims),
-        (None, false) => return Err(Wrong::request("say whose claims they are (user), or that they are for the next sign-in (next)")),
+        (None, false) => {
+            return Err(Wrong::request(
+                "say whose claims they are (user), or that they are for the next sign-in (next)",
+            ));
+        }
     };
     given.map_err(|full| Wrong::new(StatusCode::CONFLICT, full.to_string()))?;
     Ok(Json(shown(leeway)))

@@ -19,8 +19,28 @@ const LONGEST_NAME: usize = 256;
 /// Claims that the protocol lives on: by them a token is known, compared and ended (RFC 7519 §4.1, RFC 7662 §2.2, RFC 9068 §2.2,
 /// OpenID Connect Core §2, §3.3.2.11). The forge makes tokens in which they are wrong.
 const PROTECTED: [&str; 22] = [
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "azp", "auth_time", "sid", "at_hash", "c_hash", "s_hash",
-    "client_id", "scope", "active", "token_type", "cnf", "cep", "events", "countersign",
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "nonce",
+    "azp",
+    "auth_time",
+    "sid",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "client_id",
+    "scope",
+    "active",
+    "token_type",
+    "cnf",
+    "cep",
+    "events",
+    "countersign",
 ];
 
 /// What a realm lets pass. See the module.
@@ -81,6 +101,11 @@ impl GivenClaims {
     /// As a test gave them.
     pub const fn as_map(&self) -> &Map<String, Value> {
         &self.0
+    }
+
+    /// The same, for who keeps them.
+    pub fn into_map(self) -> Map<String, Value> {
+        self.0
     }
 
     /// Says them among other claims.
@@ -192,7 +217,10 @@ mod tests {
     use super::*;
 
     fn given(claims: Value) -> Result<GivenClaims, String> {
-        GivenClaims::parse(claims.as_object().cloned().unwrap())
+        match claims {
+            Value::Object(claims) => GivenClaims::parse(claims),
+            other => panic!("{other}"),
+        }
     }
 
     #[test]

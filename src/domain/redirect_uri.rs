@@ -97,7 +97,8 @@ pub fn stays_on_the_machine(uri: &str) -> bool {
     let origin = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
     let sound = RedirectUri::parse(uri, true).is_ok() && !uri.contains('\\');
     let rest = uri.strip_prefix(&origin).filter(|_| sound && is_loopback(&url));
-    matches!(url.scheme(), "http" | "https") && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?']))
+    matches!(url.scheme(), "http" | "https")
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?']))
 }
 
 /// Whether the host is this machine itself: `localhost`, `127.0.0.0/8` or `::1`.

@@ -100,7 +100,8 @@ impl Provider {
         let typ = self.dialect().map_or(TYP, |dialect| &dialect.typ);
         let claims = ring.verify(typ, self.iss(), text);
         // RFC 7519 §4.1.5
-        let begun = |claims: &Map<String, Value>| claims.get("nbf").and_then(Value::as_i64).is_none_or(|nbf| nbf <= now.0);
+        let begun =
+            |claims: &Map<String, Value>| claims.get("nbf").and_then(Value::as_i64).is_none_or(|nbf| nbf <= now.0);
         let plain = |claims| match self.dialect() {
             None => Some(claims),
             Some(dialect) => dialect.plain(claims),

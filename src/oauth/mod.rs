@@ -149,8 +149,7 @@ impl Provider {
         let registry = Registry::new(store.clone(), master, own, Some(documents), defaults, randomness.clone()).await?;
         let path = rules.dialect.as_ref().map(|dialect| dialect.issuer.as_str()).unwrap_or_default();
         let throttle = master.mac_key("sign-in throttle");
-        let sign_in =
-            SignIn::new(store.clone(), hashing.clone(), throttle, randomness.clone(), rules.leeway.clone());
+        let sign_in = SignIn::new(store.clone(), hashing.clone(), throttle, randomness.clone(), rules.leeway.clone());
         Ok(Self {
             iss: format!("{}{path}", rules.issuer).into(),
             rules: Arc::new(rules),

@@ -135,13 +135,18 @@ impl Provider {
     /// What a request asks for by name, and what a test has given to the sign-in that it is.
     pub(super) fn with_given_claims(&self, mut claims: RequestedClaims, user_id: &str) -> RequestedClaims {
         if let Some(given) = self.rules.leeway.as_ref().and_then(|leeway| leeway.take_next(user_id)) {
-            claims.given = given.as_map().clone();
+            claims.given = given.into_map();
         }
         claims
     }
 
     /// Says, among the claims about a person, what a test has given to them: to the person first, then to the sign-in.
-    pub(super) fn put_given_claims(&self, user_id: &str, of_sign_in: &Map<String, Value>, claims: &mut Map<String, Value>) {
+    pub(super) fn put_given_claims(
+        &self,
+        user_id: &str,
+        of_sign_in: &Map<String, Value>,
+        claims: &mut Map<String, Value>,
+    ) {
         if let Some(leeway) = &self.rules.leeway {
             leeway.put_claims(user_id, claims);
             leeway::put(of_sign_in, claims);

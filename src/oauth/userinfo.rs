@@ -58,8 +58,12 @@ impl Provider {
 
     /// The same in Aidbox's shape, where the client may have it: the User document without secrets.
     pub fn userinfo_document(&self, token: &AccessToken) -> Result<Value, Refused> {
-        match self.userinfo_in_token_response(&token.client, person(token)?, &token.scope, &token.requested_claims().given)
-        {
+        match self.userinfo_in_token_response(
+            &token.client,
+            person(token)?,
+            &token.scope,
+            &token.requested_claims().given,
+        ) {
             Some(document) => Ok(document),
             None => self.userinfo(token).map(Value::Object),
         }

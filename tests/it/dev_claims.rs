@@ -51,7 +51,10 @@ async fn claims_of_a_person_are_said_everywhere_and_at_once() {
         let (status, shown) = give(&server, json!({"user": "alice@example.com", "claims": claims})).await;
         assert_eq!((status, &shown), (200, &json!({"users": {"alice": claims}, "next": []})));
         let tokens = signed_in(&server, "alice").await;
-        assert_eq!(said(&server, &tokens, "tenant").await, [json!("blue"), json!("blue"), json!("blue"), json!("blue")]);
+        assert_eq!(
+            said(&server, &tokens, "tenant").await,
+            [json!("blue"), json!("blue"), json!("blue"), json!("blue")]
+        );
         assert!(said(&server, &tokens, "groups").await.iter().all(|groups| *groups == json!(["a", "b"])));
         assert!(said(&server, &tokens, "email").await.iter().all(|email| email == "other@example.com"));
         // Of nobody else.
@@ -66,7 +69,14 @@ async fn claims_of_a_person_are_said_everywhere_and_at_once() {
         assert!(said(&server, &tokens, "groups").await.iter().all(Value::is_null), "the last word is all of it");
         // Null takes one out, and opaque tokens are no different.
         give(&server, json!({"user": "alice", "claims": {"username": null, "tenant": "red"}})).await;
-        let made = server.control("POST", "/dev/tokens", json!({"client_id": "web-app", "user": "alice", "format": "opaque", "scope": "openid"})).await.1;
+        let made = server
+            .control(
+                "POST",
+                "/dev/tokens",
+                json!({"client_id": "web-app", "user": "alice", "format": "opaque", "scope": "openid"}),
+            )
+            .await
+            .1;
         let told = server.introspect(text(&made, "token")).await;
         assert!(told["tenant"] == "red" && told.get("username").is_none(), "{told}");
         // The forge says them too, and its own claims last.
@@ -90,7 +100,10 @@ async fn claims_of_one_sign_in_stay_with_all_that_comes_of_it() {
         assert_eq!((status, shown["next"].as_array().map(Vec::len)), (200, Some(2)), "{shown}");
         let red = signed_in(&server, "alice").await;
         let blue = signed_in(&server, "alice").await;
-        assert!(said(&server, &red, "tenant").await.iter().all(|tenant| tenant == "red"), "more than those of the person");
+        assert!(
+            said(&server, &red, "tenant").await.iter().all(|tenant| tenant == "red"),
+            "more than those of the person"
+        );
         assert!(said(&server, &red, "plan").await.iter().all(|plan| plan == "free"), "beside those of the person");
         assert!(said(&server, &red, "amr").await.iter().all(|amr| *amr == json!(["mfa"])));
         assert!(said(&server, &blue, "tenant").await.iter().all(|tenant| tenant == "blue"), "one sign-in, not two");
@@ -99,7 +112,12 @@ async fn claims_of_one_sign_in_stay_with_all_that_comes_of_it() {
         let red = server.refreshed(text(&red, "refresh_token")).await;
         assert!(said(&server, &red, "tenant").await.iter().all(|tenant| tenant == "red"));
         // Bob's have waited for Bob, by whatever grant he comes.
-        let form = [("grant_type", "password"), ("username", "bob"), ("password", "correct-horse-battery"), ("scope", "openid")];
+        let form = [
+            ("grant_type", "password"),
+            ("username", "bob"),
+            ("password", "correct-horse-battery"),
+            ("scope", "openid"),
+        ];
         let (status, tokens) = server.token(&form).await;
         assert_eq!(status, 200, "{tokens}");
         let told = server.introspect(text(&tokens, "access_token")).await;
@@ -107,7 +125,13 @@ async fn claims_of_one_sign_in_stay_with_all_that_comes_of_it() {
 
         // A sign-in that fails takes none.
         give(&server, json!({"next": true, "claims": {"tenant": "late"}})).await;
-        let query = [("response_type", "code"), ("client_id", "web-app"), ("scope", "openid"), ("prompt", "none"), ("redirect_uri", "http://localhost:4200")];
+        let query = [
+            ("response_type", "code"),
+            ("client_id", "web-app"),
+            ("scope", "openid"),
+            ("prompt", "none"),
+            ("redirect_uri", "http://localhost:4200"),
+        ];
         let page = server.authorize(&server.browser(), &query).await;
         assert_eq!(page.returned().get("error"), Some("login_required"));
         assert_eq!(server.control("GET", "/dev/claims", Value::Null).await.1["next"].as_array().unwrap().len(), 1);
@@ -169,7 +193,8 @@ async fn a_dialect_says_them_too() {
         settings.dialect = Some("entra".into());
     })
     .await;
-    give(&server, json!({"user": "carol", "claims": {"tid": "another-tenant", "roles": ["Reader"], "oid": null}})).await;
+    give(&server, json!({"user": "carol", "claims": {"tid": "another-tenant", "roles": ["Reader"], "oid": null}}))
+        .await;
     let form = [("grant_type", "password"), ("username", "carol"), ("password", "x"), ("scope", "openid")];
     let (status, tokens) = server.post_form("/oauth2/token", Some(("made-here", "s")), &form).await;
     assert_eq!(status, 200, "{tokens}");

@@ -235,14 +235,16 @@ async fn to_be_signed_in_hands_free_is_to_sign_in_anew() {
         let browser = server.browser();
         let signed_in = async |more: &[(&str, &str)]| {
             let ours = [("response_type", "code"), ("client_id", "web-app"), ("scope", "openid")];
-            let query = [ours.to_vec(), vec![("redirect_uri", "http://localhost:4200"), ("login_hint", "alice")]].concat();
+            let query =
+                [ours.to_vec(), vec![("redirect_uri", "http://localhost:4200"), ("login_hint", "alice")]].concat();
             let mut page = server.authorize(&browser, &[query, more.to_vec()].concat()).await;
             let asked_to = page.location.as_ref().is_some_and(|location| location.starts_with('/'));
             if asked_to {
                 page = browser.follow(page).await;
             }
             let code = page.returned().expect("code");
-            let form = [("grant_type", "authorization_code"), ("code", &*code), ("redirect_uri", "http://localhost:4200")];
+            let form =
+                [("grant_type", "authorization_code"), ("code", &*code), ("redirect_uri", "http://localhost:4200")];
             let (status, tokens) = server.token(&form).await;
             assert_eq!(status, 200, "{tokens}");
             let claims = crate::support::jwt(tokens["id_token"].as_str().unwrap()).1;

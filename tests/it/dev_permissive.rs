@@ -368,8 +368,7 @@ async fn a_server_for_real_use_is_never_permissive() {
         let form = [("grant_type", "password"), ("username", "carol"), ("password", "x")];
         assert_eq!(server.token(&form).await.0, 400);
         // Nor is a client that says it was made so another one here.
-        let document =
-            json!({"registration": "on_demand", "auth": {"authorization_code": {"redirect_uri": "http://localhost:1/"}}});
+        let document = json!({"registration": "on_demand", "auth": {"authorization_code": {"redirect_uri": "http://localhost:1/"}}});
         server.put("/Client/made", document).await;
         assert_eq!(token(&server, Some(("made", "s")), &own).await.0, 401);
         let page = server.authorize(&server.browser(), &asked("made", &[])).await;
