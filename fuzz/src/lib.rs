@@ -39,6 +39,7 @@ impl Server {
             implicit_grant: true,
             registration: false,
             metadata_documents: countersign::oauth::metadata_document::Hosts::Only(Vec::new()),
+            leeway: None,
         };
         let provider = runtime.block_on(async {
             let store = Store::open(&Location::SqliteMemory).await.expect("a database");

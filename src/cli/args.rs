@@ -72,6 +72,7 @@ const DEV: &str = "Examples:
   countersign dev --listen 127.0.0.1:0 --stop-with-stdin        for a test: on a free port, and gone with the test
   countersign dev --database-url sqlite://dev.db                remembers between runs
   countersign dev --seed 1 --clock 2030-01-01T00:00:00Z         the same keys and tokens in each run
+  countersign dev --permissive --auto-login --auto-consent approve   any client, any user, no questions
   countersign dev --dialect entra                               as Microsoft Entra ID speaks; see docs/dialects.md
   countersign dev --listen 0.0.0.0:8080 --issuer http://localhost:8080   in a container";
 

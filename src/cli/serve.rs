@@ -103,6 +103,9 @@ fn welcome(instance: &Instance) -> String {
     for (name, password) in &demo.users {
         line("Demo user", &format!("{name} / {password}"));
     }
+    if instance.is_permissive() {
+        line("Permissive", "any client_id, any loopback redirect URI and any user name will do");
+    }
     line("Admin client", &format!("{} / {}", demo.admin.0, demo.admin.1));
     let _ = write!(text, "\n  A token, from another terminal:\n\n{}\n\n", demo.curl);
     text

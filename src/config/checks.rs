@@ -3,7 +3,7 @@
 use super::parse::{Wrong, wrong};
 use super::table;
 use super::typed::Places;
-use super::{DatabaseUrl, Issuer, Mode, Place, Problem, Purpose, Settings, Warning};
+use super::{Consent, DatabaseUrl, Issuer, Mode, Place, Problem, Purpose, Settings, Warning};
 
 /// An access token that lives longer than this is worth a warning (RFC 9700 §2.2 asks for short lives).
 const LONG_ACCESS_TOKEN: u32 = 3600;
@@ -57,6 +57,21 @@ pub(super) fn check(
         );
         must(&places.clock, is_for_dev(settings.clock.is_some(), "tokens would not expire while the clock stands"));
         warn(settings, places, warnings);
+    }
+    for (place, given, what) in [
+        (&places.permissive, settings.permissive, "whoever is named would be let in"),
+        (&places.auto_login, settings.auto_login, "people would be signed in who have proved nothing"),
+        (
+            &places.auto_consent,
+            settings.auto_consent != Consent::Ask,
+            "what people allow would be decided without them",
+        ),
+    ] {
+        match purpose {
+            Purpose::Serve => must(place, is_for_dev(given, what)),
+            Purpose::Dev if given => must(place, nobody_else_gets_there(settings, what)),
+            _ => {}
+        }
     }
 }
 
@@ -114,6 +129,17 @@ fn control_is_out_of_reach(settings: &Settings) -> Result<(), Wrong> {
 
 fn is_for_dev(given: bool, why: &str) -> Result<(), Wrong> {
     if given { wrong(format!("is for `countersign dev` alone: {why}"), "leave it out") } else { Ok(()) }
+}
+
+/// Not even `dev` does so where the internet could come by.
+fn nobody_else_gets_there(settings: &Settings, what: &str) -> Result<(), Wrong> {
+    match &settings.issuer {
+        Some(issuer) if issuer.is_public() => wrong(
+            format!("is refused for `{issuer}`, which the internet could know: {what}"),
+            "leave it out, or use an issuer on this machine or a local network",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn tls_is_whole(places: &Places) -> Result<(), Wrong> {

@@ -31,6 +31,7 @@ pub use self::setting::settings_table_markdown;
 use crate::clock::Clock;
 use crate::domain::secret::{MasterKey, Secret};
 use crate::domain::time::Timestamp;
+pub use crate::web::hands_free::Consent;
 
 /// Everything that an operator may choose, parsed and checked.
 #[derive(Clone, Debug)]
@@ -98,6 +99,12 @@ pub struct Settings {
     pub dev_api: bool,
     /// What its requests must show.
     pub dev_token: Option<Secret>,
+    /// Whether `dev` accepts whoever is named.
+    pub permissive: bool,
+    /// Whether `dev` signs people in without a password.
+    pub auto_login: bool,
+    /// What becomes of requests for consent in `dev`.
+    pub auto_consent: Consent,
     /// The form of log lines.
     pub log_format: LogFormat,
     /// How long requests in flight may take to finish at shutdown.

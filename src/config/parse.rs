@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{DatabaseUrl, Issuer, LogFormat, Registration};
+use super::{Consent, DatabaseUrl, Issuer, LogFormat, Registration};
 use crate::domain::nearest::nearest;
 use crate::domain::redirect_uri::is_loopback;
 use crate::domain::secret::{MasterKey, Secret};
@@ -143,6 +143,16 @@ pub(super) fn statement_issuer(text: &str) -> Parsed<(String, PathBuf)> {
 /// A host, `any` or `none`.
 pub(super) fn document_host(text: &str) -> Parsed<String> {
     if matches!(text, "any" | "none") { Ok(text.to_owned()) } else { host(text) }
+}
+
+/// The answer to requests for consent.
+pub(super) fn consent(text: &str) -> Parsed<Consent> {
+    match text {
+        "ask" => Ok(Consent::Ask),
+        "approve" => Ok(Consent::Approve),
+        "deny" => Ok(Consent::Deny),
+        _ => wrong(format!("`{text}` is no answer to a request for consent"), "write ask, approve or deny"),
+    }
 }
 
 pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {

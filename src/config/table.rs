@@ -339,6 +339,38 @@ pub const DEV_TOKEN: Setting = Setting {
         "What requests to the control API must show, as `Authorization: Bearer`. Unset, whoever reaches it may use it.",
     )
 };
+/// Whether whoever is named is accepted.
+pub const PERMISSIVE: Setting = Setting {
+    kind: Kind::Switch,
+    default: Default::Value("false"),
+    ..Setting::new(
+        "permissive",
+        "COUNTERSIGN_PERMISSIVE",
+        "BOOL",
+        "`dev` alone: any `client_id`, any loopback redirect URI and any user name will do; clients and users that are not there are made.",
+    )
+};
+/// Whether nobody has to type a password.
+pub const AUTO_LOGIN: Setting = Setting {
+    kind: Kind::Switch,
+    default: Default::Value("false"),
+    ..Setting::new(
+        "auto-login",
+        "COUNTERSIGN_AUTO_LOGIN",
+        "BOOL",
+        "`dev` alone: `login_hint` signs its person in at once, and where there is none a click on a name does.",
+    )
+};
+/// What becomes of a request for consent.
+pub const AUTO_CONSENT: Setting = Setting {
+    default: Default::Value("ask"),
+    ..Setting::new(
+        "auto-consent",
+        "COUNTERSIGN_AUTO_CONSENT",
+        "ANSWER",
+        "`dev` alone: whether people are asked for consent (`ask`), or it is given (`approve`) or denied (`deny`) without asking.",
+    )
+};
 /// The form of log lines.
 pub const LOG_FORMAT: Setting = Setting {
     default: Default::Value("text"),
@@ -394,6 +426,9 @@ pub const SETTINGS: &[&Setting] = &[
     &OUTBOUND_CA,
     &DEV_API,
     &DEV_TOKEN,
+    &PERMISSIVE,
+    &AUTO_LOGIN,
+    &AUTO_CONSENT,
     &CONFIG,
     &LOG_FORMAT,
     &SHUTDOWN_GRACE,

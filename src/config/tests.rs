@@ -243,3 +243,26 @@ fn every_setting_has_a_row_and_no_name_stands_twice() {
         assert!(table.contains(&format!("`{}`", setting.env)), "{}", setting.flag);
     }
 }
+
+#[test]
+fn what_does_without_the_person_is_for_dev_on_no_public_issuer() {
+    let flags = [("permissive", "true"), ("auto-login", "true"), ("auto-consent", "approve")];
+    for (flag, value) in flags {
+        let given = Given::default().flag(flag, &[value]);
+        let name = format!("--{flag}");
+        assert_says(&given.problems(Purpose::Serve), &[&name, "`countersign dev` alone", "leave it out"]);
+        assert_says(&given.flag("dev-api", &["true"]).problems(Purpose::Serve), &[&name, "`countersign dev` alone"]);
+        let public = Given::default().flag(flag, &[value]).flag("issuer", &["https://login.example.com"]);
+        assert_says(&public.problems(Purpose::Dev), &[&name, "https://login.example.com", "local network"]);
+        assert!(Given::default().flag(flag, &[value]).resolve(Purpose::Dev).is_ok());
+    }
+    let dev = Settings::dev_defaults();
+    assert_eq!((dev.permissive, dev.auto_login, dev.auto_consent), (false, false, Consent::Ask));
+    let env = Given::default().env("COUNTERSIGN_AUTO_CONSENT", "deny").env("COUNTERSIGN_PERMISSIVE", "true");
+    let file = Given::default().file("countersign.yaml", "auto_consent: deny\npermissive: true\n");
+    for given in [env, file] {
+        let settings = given.settings(Purpose::Dev);
+        assert_eq!((settings.permissive, settings.auto_consent), (true, Consent::Deny));
+    }
+    assert_says(&Given::default().flag("auto-consent", &["yes"]).problems(Purpose::Dev), &["ask, approve or deny"]);
+}

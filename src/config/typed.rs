@@ -60,6 +60,9 @@ pub(super) struct Places {
     pub(super) tls_key: Option<Place>,
     pub(super) access_token_expiration: Place,
     pub(super) dev_api: Place,
+    pub(super) permissive: Place,
+    pub(super) auto_login: Place,
+    pub(super) auto_consent: Place,
 }
 
 struct Reading<'a> {
@@ -83,6 +86,9 @@ impl Reading<'_> {
         let (grants, allow_grants_at) = self.many(&table::ALLOW_GRANT, parse::grant);
         let (http_redirects, allow_http_redirects_at) = self.one(&table::ALLOW_HTTP_REDIRECTS, parse::switch);
         let (dev_api, dev_api_at) = self.one(&table::DEV_API, parse::switch);
+        let (permissive, permissive_at) = self.one(&table::PERMISSIVE, parse::switch);
+        let (auto_login, auto_login_at) = self.one(&table::AUTO_LOGIN, parse::switch);
+        let (auto_consent, auto_consent_at) = self.one(&table::AUTO_CONSENT, parse::consent);
         let (access, access_at) = self.one(&table::ACCESS_TOKEN_EXPIRATION, parse::positive_seconds);
         let places = Places {
             issuer: issuer_at,
@@ -98,6 +104,9 @@ impl Reading<'_> {
             tls_key: tls_key.is_some().then_some(tls_key_at),
             access_token_expiration: access_at,
             dev_api: dev_api_at,
+            permissive: permissive_at,
+            auto_login: auto_login_at,
+            auto_consent: auto_consent_at,
         };
         let tls = tls_cert.zip(tls_key).map(|(cert, key)| Tls { cert, key });
         let issuer_is_https = issuer.as_ref().map_or(tls.is_some(), super::Issuer::is_https);
@@ -139,6 +148,9 @@ impl Reading<'_> {
             outbound_ca: self.one(&table::OUTBOUND_CA, parse::path).0,
             dev_api: dev_api.unwrap_or_default(),
             dev_token: self.one(&table::DEV_TOKEN, parse::secret).0,
+            permissive: permissive.unwrap_or_default(),
+            auto_login: auto_login.unwrap_or_default(),
+            auto_consent: auto_consent.unwrap_or_default(),
             log_format: self.one(&table::LOG_FORMAT, parse::log_format).0.unwrap_or(LogFormat::Text),
             shutdown_grace: self.one(&table::SHUTDOWN_GRACE, parse::duration).0.unwrap_or_default(),
         };

@@ -13,9 +13,10 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use super::desk::Desk;
-use super::{Desks, clock, exchange, faults, forge, journal, realms, sign_in, snapshots, whose};
+use super::{Desks, claims, clock, exchange, faults, forge, journal, realms, sign_in, snapshots, whose};
 use crate::domain::internal::Internal;
 use crate::domain::secret::Digest;
+use crate::oauth::Failure;
 use crate::realm::Error;
 use crate::web::body::bearer;
 use crate::web::{Door, csrf, guard};
@@ -27,6 +28,7 @@ struct Asked(Uri);
 /// Where the control API is: all realms share it, so that a thousand of them have one map.
 static MAP: LazyLock<Router> = LazyLock::new(|| {
     Router::new()
+        .route("/dev/claims", get(claims::list).post(claims::give).delete(claims::clear))
         .route("/dev/clock", get(clock::show).post(clock::turn))
         .route("/dev/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/dev/faults/{id}", delete(faults::remove))
@@ -168,6 +170,15 @@ impl From<crate::store::Error> for Wrong {
 impl From<Internal> for Wrong {
     fn from(internal: Internal) -> Self {
         Error::from(internal).into()
+    }
+}
+
+impl From<Failure> for Wrong {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(why) => Self::request(why.description),
+            Failure::Internal(internal) => internal.into(),
+        }
     }
 }
 

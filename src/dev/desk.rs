@@ -10,11 +10,13 @@ use arc_swap::ArcSwap;
 use super::faults::Faults;
 use super::journal::Journal;
 use crate::clock::{Clock, monotonic_millis};
+use crate::domain::leeway::{self, Leeway};
 use crate::domain::time::Timestamp;
 use crate::realm::{Common, Error, Realm, Working};
 use crate::store::keys::SigningKey;
 use crate::store::snapshot::Snapshot;
 use crate::web::Site;
+use crate::web::hands_free::Policy;
 
 /// How many snapshots a realm keeps, and how many bytes they may have together.
 const SNAPSHOTS: usize = 64;
@@ -54,9 +56,11 @@ struct Current {
     site: Site,
 }
 
-/// A state to come back to: what the store held, and what the clock showed.
+/// A state to come back to: what the store held, what the clock showed, and what was done for people and said of them.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
+    policy: Policy,
+    leeway: leeway::State,
     snapshot: Snapshot,
     taken_at: Timestamp,
     ahead: i64,
@@ -82,7 +86,14 @@ impl Kept {
         }
         let snapshot = Box::pin(realm.store.snapshot()).await?;
         let clock = &realm.clock;
-        Ok(Self { snapshot, taken_at: clock.now(), ahead: clock.ahead(), frozen: clock.is_frozen() })
+        Ok(Self {
+            policy: realm.app.policy(),
+            leeway: realm.provider.leeway().map(Leeway::kept).unwrap_or_default(),
+            snapshot,
+            taken_at: clock.now(),
+            ahead: clock.ahead(),
+            frozen: clock.is_frozen(),
+        })
     }
 
     /// How large it is, in bytes.
@@ -93,6 +104,16 @@ impl Kept {
     /// What the clock showed.
     pub(super) const fn taken_at(&self) -> Timestamp {
         self.taken_at
+    }
+
+    /// Has done for people, and said of them, what was.
+    fn conduct(&self, realm: &Realm) {
+        if let Some(hands_free) = &realm.app.hands_free {
+            hands_free.set(self.policy);
+        }
+        if let Some(leeway) = realm.provider.leeway() {
+            leeway.put_back(self.leeway.clone());
+        }
     }
 
     fn turn_back(&self, clock: &Clock) {
@@ -228,6 +249,7 @@ impl Desk {
             tx.commit().await?;
         }
         let realm = Box::pin(realm.anew(&self.common)).await?;
+        kept.conduct(&realm);
         self.end_work().await;
         *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some(realm.work());
         let site = Site::new(realm.app.clone());

@@ -75,7 +75,7 @@ pub(super) async fn forge(
 ) -> Result<Json<Value>, Wrong> {
     let realm = desk.realm();
     let now = realm.clock.now();
-    let client = realm.provider.registry().client(&asked.client_id).await?;
+    let client = realm.provider.client_or_made(&asked.client_id, now).await?;
     let client = client.ok_or_else(|| Wrong::absent(format!("there is no client {}", asked.client_id)))?;
     let user = match &asked.user {
         Some(name) => Some(person(&realm, name).await?),

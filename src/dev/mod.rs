@@ -4,6 +4,7 @@
 //! ([`control`] has its map, a file per subject) and hands everything else to the realm's site. A server for real use has none
 //! of this: its requests go to the site at once.
 
+mod claims;
 mod clock;
 mod control;
 mod desk;

@@ -3,19 +3,21 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::control::Wrong;
 use super::desk::Desk;
 use super::input::{self, Input};
 use crate::domain::user::User;
+use crate::oauth::token::not_signed_in;
 use crate::realm::Realm;
 use crate::web::cookies::Cookie;
-use crate::web::hands_free::{Consent, HandsFree, Policy};
+use crate::web::hands_free::{Consent, Policy};
 
 /// Who signs in.
 #[derive(Debug, Deserialize)]
@@ -46,8 +48,8 @@ pub(super) async fn sign_in(
 }
 
 /// `GET /dev/hands-free`: what is done without asking the person.
-pub(super) async fn policy(Extension(desk): Extension<Arc<Desk>>) -> Json<Policy> {
-    Json(desk.realm().app.hands_free.as_ref().map(HandsFree::policy).unwrap_or_default())
+pub(super) async fn policy(Extension(desk): Extension<Arc<Desk>>) -> Json<Value> {
+    Json(shown(&desk.realm()))
 }
 
 /// What is to be changed of it.
@@ -57,22 +59,41 @@ pub(super) struct Change {
     #[serde(deserialize_with = "input::perhaps")]
     auto_login: Option<bool>,
     consent: Option<Consent>,
+    #[serde(deserialize_with = "input::perhaps")]
+    permissive: Option<bool>,
 }
 
 /// `POST /dev/hands-free`
-pub(super) async fn set_policy(Extension(desk): Extension<Arc<Desk>>, Input(change): Input<Change>) -> Json<Policy> {
+pub(super) async fn set_policy(
+    Extension(desk): Extension<Arc<Desk>>,
+    Input(change): Input<Change>,
+) -> Result<Json<Value>, Wrong> {
     let realm = desk.realm();
-    let Some(hands_free) = &realm.app.hands_free else { return Json(Policy::default()) };
-    let now = hands_free.policy();
-    hands_free.set(Policy {
-        auto_login: change.auto_login.unwrap_or(now.auto_login),
-        consent: change.consent.unwrap_or(now.consent),
-    });
-    Json(hands_free.policy())
+    if let (Some(permissive), Some(leeway)) = (change.permissive, realm.provider.leeway())
+        && !leeway.set_permissive(permissive)
+    {
+        return Err(Wrong::new(
+            StatusCode::CONFLICT,
+            "only `countersign dev` can be permissive, with an issuer that the internet could not know",
+        ));
+    }
+    if let Some(hands_free) = &realm.app.hands_free {
+        let now = hands_free.policy();
+        hands_free.set(Policy {
+            auto_login: change.auto_login.unwrap_or(now.auto_login),
+            consent: change.consent.unwrap_or(now.consent),
+        });
+    }
+    Ok(Json(shown(&realm)))
 }
 
-/// The user of an id, a user name or an e-mail address.
+fn shown(realm: &Realm) -> Value {
+    let Policy { auto_login, consent } = realm.app.policy();
+    json!({ "auto_login": auto_login, "consent": consent, "permissive": realm.provider.sign_in().is_permissive() })
+}
+
+/// The user of an id, a user name or an e-mail address; made where nobody is called so and whoever is named is accepted.
 pub(super) async fn person(realm: &Realm, name: &str) -> Result<User, Wrong> {
-    let found = realm.provider.sign_in().named(name).await?;
+    let found = realm.provider.sign_in().named_or_made(name, realm.clock.now()).await.map_err(not_signed_in)?;
     found.ok_or_else(|| Wrong::absent(format!("there is no active user {name}; PUT /User/{name} makes one")))
 }

@@ -45,6 +45,9 @@ pub struct RequestedClaims {
     /// At the userinfo endpoint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub userinfo: Vec<String>,
+    /// What a test has given to the sign-in, whatever the User document says. Only `dev` writes it, and reads it.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub given: Map<String, Value>,
 }
 
 impl ClaimsRequest {
@@ -76,7 +79,7 @@ impl ClaimsRequest {
             let names = wishes.iter().flat_map(|wishes| wishes.0.keys());
             names.filter(|name| shown(name)).cloned().collect()
         };
-        RequestedClaims { id_token: names(&self.id_token), userinfo: names(&self.userinfo) }
+        RequestedClaims { id_token: names(&self.id_token), userinfo: names(&self.userinfo), given: Map::new() }
     }
 }
 
@@ -192,7 +195,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_is_kept_reads_back_as_it_was(id_token: Vec<String>, userinfo: Vec<String>) {
-            let claims = RequestedClaims { id_token, userinfo };
+            let claims = RequestedClaims { id_token, userinfo, given: Map::new() };
             proptest::prop_assert_eq!(RequestedClaims::stored(claims.to_stored().as_deref()), claims);
         }
 

@@ -113,6 +113,9 @@ pub enum Registered {
     Token,
     /// Whoever signed its software statement.
     Statement,
+    /// Whoever runs `countersign dev --permissive`: it was made when a request named it.
+    #[serde(rename = "on_demand")]
+    OnDemand,
     /// Nobody: it is described at the URL that is its `client_id`.
     #[serde(skip)]
     MetadataDocument,
@@ -377,6 +380,11 @@ impl Client {
     /// Whether nobody vouched for what it says of itself.
     pub fn is_unverified(&self) -> bool {
         matches!(self.document.registration, Some(Registered::Open | Registered::MetadataDocument))
+    }
+
+    /// Whether it was made when a request named it, in a developer's realm.
+    pub fn is_on_demand(&self) -> bool {
+        self.document.registration == Some(Registered::OnDemand)
     }
 
     /// Whether its document lists the scope that administers; no list at all is not "everything".

@@ -90,6 +90,17 @@ fn split_loopback_port(uri: &str) -> Option<(&str, &str)> {
     valid.then_some((host, path))
 }
 
+/// Whether a browser that is sent to this URI stays on its machine, however it is read: http or https, a loopback host as its own
+/// normal form, and nothing that some take for another host.
+pub fn stays_on_the_machine(uri: &str) -> bool {
+    let Ok(url) = Url::parse(uri) else { return false };
+    let origin = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+    let sound = RedirectUri::parse(uri, true).is_ok() && !uri.contains('\\');
+    let rest = uri.strip_prefix(&origin).filter(|_| sound && is_loopback(&url));
+    matches!(url.scheme(), "http" | "https")
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?']))
+}
+
 /// Whether the host is this machine itself: `localhost`, `127.0.0.0/8` or `::1`.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -169,6 +180,47 @@ mod tests {
             assert!(RedirectUri::parse(uri, false).is_ok(), "{uri}");
         }
         assert!(RedirectUri::parse("http://myapp.app", true).is_ok());
+    }
+
+    #[test]
+    fn only_what_every_reader_takes_for_loopback_stays_on_the_machine() {
+        for uri in [
+            "http://localhost",
+            "http://localhost:4200/cb?x=1",
+            "https://localhost/cb",
+            "http://127.0.0.1:1/",
+            "http://127.8.9.1/cb",
+            "http://[::1]:51004/cb",
+            "http://app.localhost:3000/cb",
+        ] {
+            assert!(stays_on_the_machine(uri), "{uri}");
+        }
+        for uri in [
+            "http://evil.example/",
+            "http://localhost.evil.example/",
+            "http://localhost@evil.example/",
+            "http://localhost\\@evil.example/",
+            "http://localhost:80\\@evil.example/",
+            "http://evil.example\\@localhost/",
+            "http://127.0.0.1.evil.example/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f.0.0.1/",
+            "http://%6cocalhost/",
+            "http://LOCALHOST/",
+            "http://10.0.0.1/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://0.0.0.0/",
+            "http:localhost/",
+            "//localhost/",
+            "localhost:4200",
+            "myapp://localhost/",
+            "http://localhost/#x",
+            "http://localhost/?code=1",
+            "javascript:alert(1)",
+        ] {
+            assert!(!stays_on_the_machine(uri), "{uri}");
+        }
     }
 
     proptest::proptest! {

@@ -5,4 +5,5 @@
 
 pub mod hashing;
 pub mod login;
+mod on_demand;
 pub mod sign_in;

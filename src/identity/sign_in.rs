@@ -6,8 +6,10 @@
 //! the account exists nor which part was wrong, and takes the same time.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::domain::internal::Internal;
+use crate::domain::leeway::Leeway;
 use crate::domain::password::{self, Verified};
 use crate::domain::secret::{MacKey, Secret};
 use crate::domain::time::Timestamp;
@@ -41,6 +43,8 @@ pub enum Refused {
     Inactive,
     /// The credentials are right, but the account asks for a second factor.
     SecondFactor,
+    /// Nobody is called so, and nobody can be: why not.
+    CannotBeMade(&'static str),
     /// Our own fault.
     Internal(Internal),
 }
@@ -69,21 +73,32 @@ pub struct Attempt<'a> {
 /// Signs people in.
 #[derive(Clone, Debug)]
 pub struct SignIn {
-    store: Store,
+    pub(super) store: Store,
     hashing: Hashing,
     keys: MacKey,
     randomness: Randomness,
+    pub(super) leeway: Option<Arc<Leeway>>,
 }
 
 impl SignIn {
-    /// `keys` hides accounts and addresses in the counters' table.
-    pub const fn new(store: Store, hashing: Hashing, keys: MacKey, randomness: Randomness) -> Self {
-        Self { store, hashing, keys, randomness }
+    /// `keys` hides accounts and addresses in the counters' table; `leeway` is what a developer's realm lets pass.
+    pub const fn new(
+        store: Store,
+        hashing: Hashing,
+        keys: MacKey,
+        randomness: Randomness,
+        leeway: Option<Arc<Leeway>>,
+    ) -> Self {
+        Self { store, hashing, keys, randomness, leeway }
     }
 
     /// Proves who the person is. The order of the checks is the promise: wait, then credentials, then the account's state.
     pub async fn with_password(&self, attempt: Attempt<'_>) -> Result<User, Refused> {
-        let account = self.account(&attempt).await?;
+        let mut account = self.account(&attempt).await?;
+        if account.is_none() && self.is_permissive() {
+            self.make(attempt.name, attempt.now).await?;
+            account = self.account(&attempt).await?;
+        }
         let keys = self.counters(&attempt, account.as_ref());
         self.refuse_blocked(&keys, attempt.now).await?;
         let user = self.verify(&attempt, account).await?;
@@ -129,6 +144,12 @@ impl SignIn {
         let plain = attempt.password.clone();
         if plain.expose().len() > MAX_PASSWORD {
             return Ok(None);
+        }
+        // Who was made because somebody named them has no password, and so any.
+        if let Some(Account { user, password: None }) = &account
+            && self.is_permissive()
+        {
+            return Ok(Some(user.clone()));
         }
         let Some((user, stored)) = account.and_then(|account| Some((account.user, account.password?))) else {
             self.hashing.run(move |memory| password::verify_nothing(&plain, memory)).await?;

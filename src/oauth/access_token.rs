@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Provider;
 use crate::domain::bearer::{Bearer, Kind};
+use crate::domain::claims::RequestedClaims;
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::late::{Late, late};
@@ -98,11 +99,14 @@ impl Provider {
         let ring = self.registry.key_ring().await?;
         let typ = self.dialect().map_or(TYP, |dialect| &dialect.typ);
         let claims = ring.verify(typ, self.iss(), text);
+        // RFC 7519 §4.1.5
+        let begun =
+            |claims: &Map<String, Value>| claims.get("nbf").and_then(Value::as_i64).is_none_or(|nbf| nbf <= now.0);
         let plain = |claims| match self.dialect() {
             None => Some(claims),
             Some(dialect) => dialect.plain(claims),
         };
-        let Some(claims) = claims.and_then(plain) else { return Ok(None) };
+        let Some(claims) = claims.filter(begun).and_then(plain) else { return Ok(None) };
         let Some(id) = claims.get("jti").and_then(Value::as_str).and_then(|jti| Uuid::parse_str(jti).ok()) else {
             return Ok(None);
         };
@@ -185,6 +189,11 @@ impl Provider {
 }
 
 impl Facts {
+    /// What its authorization request asked for by name.
+    pub(super) fn requested_claims(&self) -> RequestedClaims {
+        RequestedClaims::stored(self.session.as_ref().and_then(|session| session.claims.as_deref()))
+    }
+
     fn of(found: Found) -> Self {
         let (session, user, person_version) = found.apart();
         Self {

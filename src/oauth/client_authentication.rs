@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::explanation::Told;
+use super::on_demand::another_secret;
 use super::params::form_decode;
 use super::{Failure, Params, Provider, Refused, client_assertion};
 use crate::domain::client::{Client, GrantType};
@@ -95,29 +96,37 @@ impl Provider {
         let mut outcome = None;
         for (id, secret) in &candidates {
             if let Some(client) = self.registry.client(id).await? {
-                let proven = self.prove(client, secret, method, address, flow).await;
+                let proven = self.prove(client, secret, method, address, flow, now).await;
                 if proven.is_ok() {
                     return proven;
                 }
                 outcome = Some(proven);
             }
         }
+        if outcome.is_none() {
+            for (id, secret) in &candidates {
+                if let Some(client) = self.make_client(id, params.text("redirect_uri"), now).await? {
+                    return self.prove(client, secret, method, address, flow, now).await;
+                }
+            }
+        }
         outcome.unwrap_or_else(|| {
             let named = candidates.first().map_or_else(|| "(none)".into(), |(id, _)| Told::public(id));
             Err(unproven()
                 .compared("client_id", "a client that is registered here", named)
-                .fix("Register the client (PUT /Client/ID, a bundle, `countersign client create`), or correct client_id.")
+                .fix(self.rules.fix_of_unknown_client())
                 .into())
         })
     }
 
     async fn prove(
         &self,
-        client: Arc<Client>,
+        mut client: Arc<Client>,
         secret: &Secret,
         method: &str,
         address: IpAddr,
         flow: Option<GrantType>,
+        now: Timestamp,
     ) -> Result<Proven, Failure> {
         if !client.active {
             return Err(unproven()
@@ -128,6 +137,9 @@ impl Provider {
         }
         let offered = !secret.expose().is_empty();
         refuse_other_method(&client, if offered { method } else { "none" }, flow)?;
+        if offered && client.stored_secret.is_none() {
+            client = self.adopt_secret(client, secret, now).await?;
+        }
         let Some(stored) = &client.stored_secret else {
             return if offered {
                 Err(Refused::invalid_client("this client has no secret; leave client_secret out and use PKCE")
@@ -147,7 +159,7 @@ impl Provider {
                 )
                 .passed("client_id", Told::public(&client.id))
                 .compared("the client's secret", "HTTP Basic, or client_secret in the body", "(not sent)")
-                .fix("Send the secret, remove secret from the Client document, or set auth.GRANT.secret_required to false in it.")
+                .fix(another_secret(&client).unwrap_or("Send the secret, remove secret from the Client document, or set auth.GRANT.secret_required to false in it."))
                 .into()),
             };
         }
@@ -159,7 +171,7 @@ impl Provider {
                 .passed("client_id", Told::public(&client.id))
                 .passed("the method", Told::public(method))
                 .compared("the client's secret", "the one of the Client document", "(another, not shown)")
-                .fix("Send the secret that the Client document was given, or set a new one: `countersign client secret ID`. Look for a line feed at its end.")
+                .fix(another_secret(&client).unwrap_or("Send the secret that the Client document was given, or set a new one: `countersign client secret ID`. Look for a line feed at its end."))
                 .into())
         }
     }

@@ -82,12 +82,13 @@ impl Provider {
         let user = token.user.as_ref();
         let sub = user.map(|user| self.subject(&token.client, &user.id));
         let named = user.filter(|_| token.client.document.subject_type == SubjectType::Public);
-        Ok(serde_json::to_string(&Description {
+        let scope = token.scope.to_string();
+        let description = Description {
             active: true,
             iss: self.iss(),
             client_id: &token.client.id,
             token_type: "Bearer",
-            scope: &token.scope.to_string(),
+            scope: &scope,
             sub: Some(sub.as_deref().unwrap_or(&token.client.id)),
             username: named.map(|user| user.body.get("userName").and_then(Value::as_str).unwrap_or(&user.id)),
             aud: Some(match token.audience.as_slice() {
@@ -98,7 +99,17 @@ impl Provider {
             exp: Some(token.expires_at),
             jti: Some(token.id),
             auth_time: token.auth_time,
-        })?)
+        };
+        match (user, self.rules.leeway.is_some()) {
+            (Some(user), true) => {
+                let mut said = serde_json::to_value(&description)?;
+                if let Some(members) = said.as_object_mut() {
+                    self.put_given_claims(&user.id, &token.requested_claims().given, members);
+                }
+                Ok(said.to_string())
+            }
+            _ => Ok(serde_json::to_string(&description)?),
+        }
     }
 
     /// A client may look into its own refresh tokens.

@@ -15,6 +15,7 @@ use crate::dialect::{Dialect, Facts};
 use crate::domain::client::Client;
 use crate::domain::internal::Internal;
 use crate::domain::late::{Late, late};
+use crate::domain::leeway::Leeway;
 use crate::domain::secret::{MacKey, MasterKey, SealingKey};
 use crate::domain::user::User;
 use crate::identity::hashing::Hashing;
@@ -44,6 +45,7 @@ pub(crate) mod jws;
 pub mod keys;
 pub mod logout;
 pub mod metadata_document;
+mod on_demand;
 pub mod params;
 pub mod rate;
 pub mod refused;
@@ -85,6 +87,8 @@ pub struct Rules {
     pub registration: bool,
     /// Which hosts' metadata documents are clients.
     pub metadata_documents: metadata_document::Hosts,
+    /// What a developer's realm lets pass besides; a server for real use has none.
+    pub leeway: Option<Arc<Leeway>>,
 }
 
 impl Rules {
@@ -144,8 +148,8 @@ impl Provider {
         let defaults = rules.dialect.as_ref().map(|dialect| dialect.clients.clone());
         let registry = Registry::new(store.clone(), master, own, Some(documents), defaults, randomness.clone()).await?;
         let path = rules.dialect.as_ref().map(|dialect| dialect.issuer.as_str()).unwrap_or_default();
-        let sign_in =
-            SignIn::new(store.clone(), hashing.clone(), master.mac_key("sign-in throttle"), randomness.clone());
+        let throttle = master.mac_key("sign-in throttle");
+        let sign_in = SignIn::new(store.clone(), hashing.clone(), throttle, randomness.clone(), rules.leeway.clone());
         Ok(Self {
             iss: format!("{}{path}", rules.issuer).into(),
             rules: Arc::new(rules),
@@ -192,6 +196,11 @@ impl Provider {
     /// What the places of a dialect's templates are filled from, for a client and a person.
     fn facts<'a>(&'a self, client: &'a Client, user: Option<&'a User>, scope: &'a str) -> Facts<'a> {
         Facts { client: Some(client), user, scope, issuer: self.iss(), base: self.issuer(), ..Facts::default() }
+    }
+
+    /// What a developer's realm lets pass besides.
+    pub fn leeway(&self) -> Option<&Leeway> {
+        self.rules.leeway.as_deref()
     }
 
     /// The names by which we may be meant, the issuer first.

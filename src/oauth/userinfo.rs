@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use super::access_token::AccessToken;
 use super::explanation::Told;
 use super::{ErrorCode, Failure, Provider, Refused};
-use crate::domain::claims::RequestedClaims;
 use crate::domain::client::{Client, SubjectType};
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::time::Timestamp;
@@ -16,16 +15,15 @@ impl Provider {
     pub fn userinfo(&self, token: &AccessToken) -> Result<Map<String, Value>, Refused> {
         let user = person(token)?;
         let mut claims = user.claims(&self.subject(&token.client, &user.id), &token.scope);
-        let asked = token.session.as_ref().and_then(|session| session.claims.as_deref());
-        claims.extend(user.named_claims(RequestedClaims::stored(asked).userinfo.iter().map(String::as_str)));
-        match self.dialect() {
-            None => Ok(claims),
-            Some(dialect) => {
-                let scope = token.scope.to_string();
-                let facts = self.facts(&token.client, Some(user), &scope);
-                Ok(dialect.userinfo.of(&claims, |word| token.scope.contains(word), &facts))
-            }
+        let asked = token.requested_claims();
+        claims.extend(user.named_claims(asked.userinfo.iter().map(String::as_str)));
+        if let Some(dialect) = self.dialect() {
+            let scope = token.scope.to_string();
+            let facts = self.facts(&token.client, Some(user), &scope);
+            claims = dialect.userinfo.of(&claims, |word| token.scope.contains(word), &facts);
         }
+        self.put_given_claims(&user.id, &asked.given, &mut claims);
+        Ok(claims)
     }
 
     /// The claims as a JWT with issuer and audience, signed, encrypted or both, where the client asks for one (Core §5.3.2). It has no
@@ -60,7 +58,12 @@ impl Provider {
 
     /// The same in Aidbox's shape, where the client may have it: the User document without secrets.
     pub fn userinfo_document(&self, token: &AccessToken) -> Result<Value, Refused> {
-        match self.userinfo_in_token_response(&token.client, person(token)?, &token.scope) {
+        match self.userinfo_in_token_response(
+            &token.client,
+            person(token)?,
+            &token.scope,
+            &token.requested_claims().given,
+        ) {
             Some(document) => Ok(document),
             None => self.userinfo(token).map(Value::Object),
         }
@@ -69,14 +72,24 @@ impl Provider {
     /// `userinfo` in a token answer: the whole User for first-party clients, as Aidbox does; for others only where their document
     /// says `token_response_userinfo`, and then only what the granted scopes show. A document has the user's id in it, which is
     /// not for clients with pairwise subjects.
-    pub(super) fn userinfo_in_token_response(&self, client: &Client, user: &User, scope: &Scope) -> Option<Value> {
+    pub(super) fn userinfo_in_token_response(
+        &self,
+        client: &Client,
+        user: &User,
+        scope: &Scope,
+        given: &Map<String, Value>,
+    ) -> Option<Value> {
         let first_party = client.document.first_party;
         let whole = first_party && client.document.subject_type == SubjectType::Public;
-        match client.document.token_response_userinfo.unwrap_or(first_party) {
-            false => None,
-            true if whole => Some(user.document()),
-            true => Some(Value::Object(user.claims(&self.subject(client, &user.id), scope))),
+        let mut userinfo = match client.document.token_response_userinfo.unwrap_or(first_party) {
+            false => return None,
+            true if whole => user.document(),
+            true => Value::Object(user.claims(&self.subject(client, &user.id), scope)),
+        };
+        if let Some(members) = userinfo.as_object_mut() {
+            self.put_given_claims(&user.id, given, members);
         }
+        Some(userinfo)
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 pub use self::contents::{Contents, begin};
 use self::contents::{apply, fill, is_new};
 pub use self::demo::Demo;
-use self::rules::{bootstrap, randomness, reach, rules};
+use self::rules::{bootstrap, hands_free, randomness, reach, rules};
 pub use self::rules::{documents, location, outbound, registration};
 use self::watching::{Applied, Watching};
 use crate::clock::Clock;
@@ -40,7 +40,7 @@ use crate::resources::Documents;
 use crate::resources::apply::ApplyError;
 use crate::resources::bundle::Item;
 use crate::store::{Store, is_passing};
-use crate::web::{self, hands_free::HandsFree};
+use crate::web;
 
 /// Why a realm cannot be founded.
 #[derive(Debug, thiserror::Error)]
@@ -231,7 +231,7 @@ impl Realm {
             registration,
             clock.clone(),
             reach(settings, &issuer),
-            (demo.as_ref().map(|demo| demo.page.clone()), settings.dev_api.then(HandsFree::default)),
+            (demo.as_ref().map(|demo| demo.page.clone()), hands_free(settings)),
             &common.master,
         );
         Ok(Self(Arc::new(Parts { issuer, clock, store, provider, documents, app, demo, slow_keys, bundles })))

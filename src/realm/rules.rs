@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config::{self, DatabaseUrl, Issuer, Mode, Settings};
 use crate::dialect::Dialect;
 use crate::domain::client::Client;
+use crate::domain::leeway::Leeway;
 use crate::domain::password;
 use crate::domain::scope::ADMIN;
 use crate::domain::secret::{MasterKey, SealingKey};
@@ -18,6 +19,7 @@ use crate::registration;
 use crate::resources::{Documents, Keeper};
 use crate::store::{Location, Store};
 use crate::web;
+use crate::web::hands_free::{HandsFree, Policy};
 
 /// The database of the settings.
 pub fn location(settings: &Settings) -> Location {
@@ -93,7 +95,25 @@ pub(super) fn rules(settings: &Settings, issuer: &Issuer, dialect: Option<Arc<Di
         implicit_grant: settings.allow_grants.implicit,
         registration: settings.registration != config::Registration::Closed,
         metadata_documents: metadata_documents(&settings.metadata_documents),
+        leeway: is_conducted(settings).then(|| Arc::new(leeway(settings, issuer))),
     }
+}
+
+/// Whether somebody may do for the person what the person would do: in `dev`, and where there is the control API.
+fn is_conducted(settings: &Settings) -> bool {
+    settings.mode == Mode::Dev || settings.dev_api
+}
+
+/// What a developer's realm lets pass. Whoever is named is let in by `dev` alone, and never where the internet could come by.
+fn leeway(settings: &Settings, issuer: &Issuer) -> Leeway {
+    Leeway::new(settings.mode == Mode::Dev && !issuer.is_public(), settings.permissive)
+}
+
+/// What is done without asking, to begin with.
+pub(super) fn hands_free(settings: &Settings) -> Option<HandsFree> {
+    let begun = Policy { auto_login: settings.auto_login, consent: settings.auto_consent };
+    let policy = if settings.mode == Mode::Dev { begun } else { Policy::default() };
+    is_conducted(settings).then(|| HandsFree::new(policy))
 }
 
 /// Where containers reach this issuer: the settings say where they reach the server's own.

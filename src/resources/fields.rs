@@ -88,7 +88,7 @@ pub const CLIENT: &[Field] = &[
     field("redirect_uri", Kind::Text),
     field("audience", Kind::TextOrTexts),
     // Ours.
-    field("registration", Kind::OneOf(&["open", "token", "statement"])),
+    field("registration", Kind::OneOf(&["open", "token", "statement", "on_demand"])),
     field("introspect", Kind::OneOf(&["own", "audience", "any"])),
     field("token_response_userinfo", Kind::Boolean),
     field("id_token_claims", Kind::Boolean),

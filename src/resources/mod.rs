@@ -29,6 +29,7 @@ pub use render::Mount;
 pub use secret_fields::Keeper;
 pub use write::{Effect, Written};
 
+pub use crate::domain::document_id::is_id;
 use crate::domain::internal::Internal;
 use crate::domain::password;
 use crate::domain::secret::{Digest, Secret};
@@ -135,11 +136,6 @@ impl Documents {
         secret_fields::mask(&mut body, &stored(row));
         Value::Object(body)
     }
-}
-
-/// Whether an id may name a document.
-pub fn is_id(id: &str) -> bool {
-    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~@+:".contains(&b))
 }
 
 /// 410 where there was a document, 404 where there never was one.

@@ -99,6 +99,11 @@ impl Instance {
         provider.dialect().map(|dialect| (dialect.title.as_str(), provider.iss()))
     }
 
+    /// Whether whoever is named is accepted.
+    pub fn is_permissive(&self) -> bool {
+        self.realm.provider.sign_in().is_permissive()
+    }
+
     /// Starts a server: opens and migrates the database, makes keys on the first start, applies bundles, then listens.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let tls = listen::tls(settings.tls.as_ref()).map_err(StartError::Tls)?;

@@ -3,7 +3,7 @@
 //! A [`Store`] is an enum over the two native pools. The same text runs on both through the `sql!` macro; the few statements
 //! that must differ stand side by side in the verb that needs them. Verbs are the domain's (`redeem_code`, `rotate`), a file per
 //! subject: [`documents`] for what administrators PUT, [`sessions`], [`rotation`], [`codes`] and [`redemption`] for what is issued,
-//! [`users`] for sign-in, [`logouts`], [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], [`explanations`], and
+//! [`users`] for sign-in, [`logouts`], [`keys`], [`throttle`], [`used_jti`], [`registrations`], [`metadata`], [`explanations`], [`on_demand`], and
 //! [`sweep`] for what has expired; [`snapshot`] has all of it at once. The verbs of every request wait in queues whose batches share a
 //! statement and a commit (`coalesce`). What a value
 //! means is decided next door, in [`crate::domain`] and the rooms that call these verbs.
@@ -60,6 +60,7 @@ pub mod explanations;
 pub mod keys;
 pub mod logouts;
 pub mod metadata;
+pub mod on_demand;
 mod postgres;
 pub mod redemption;
 pub mod registrations;

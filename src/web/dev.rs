@@ -47,6 +47,7 @@ pub(crate) async fn home(app: &App, dev: &Dev) -> Response {
         layout: layout(app, Some("/")),
         issuer: app.provider.iss().to_owned(),
         dialect: app.provider.dialect().map(|dialect| dialect.title.clone()),
+        permissive: app.provider.sign_in().is_permissive(),
         internal_url: app.reach.internal.as_ref().map(|internal| internal.url.clone()),
         advice: app.advice.told(),
         bundle_problems: app.advice.bundles(),

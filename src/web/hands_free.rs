@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,10 +14,11 @@ use super::login::{self, with_query};
 use super::page::{Page, layout};
 use super::pages::{People, Person};
 use super::respond::respond;
-use super::{App, authorize};
+use super::{App, Explained, authorize};
 use crate::identity::login::SignedIn;
-use crate::oauth::Failure;
 use crate::oauth::authorize::{AuthorizationRequest, Given, Step};
+use crate::oauth::token::not_signed_in;
+use crate::oauth::{Failure, Refused};
 use crate::resources::{DocumentKind, Problem, search};
 
 /// So many people are shown to pick from.
@@ -46,10 +47,15 @@ pub enum Consent {
 }
 
 /// The policy of a realm, which its control API changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HandsFree(Mutex<Policy>);
 
 impl HandsFree {
+    /// With the policy that a realm begins with.
+    pub const fn new(policy: Policy) -> Self {
+        Self(Mutex::new(policy))
+    }
+
     /// What it is now.
     pub fn policy(&self) -> Policy {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -63,7 +69,7 @@ impl HandsFree {
 
 impl App {
     /// What is done without asking: nothing, but in `dev`.
-    pub(crate) fn policy(&self) -> Policy {
+    pub fn policy(&self) -> Policy {
         self.hands_free.as_ref().map(HandsFree::policy).unwrap_or_default()
     }
 }
@@ -80,15 +86,18 @@ pub(crate) async fn answer(
     let policy = app.policy();
     match (step, login, policy.consent) {
         (Step::SignIn, _, _) if policy.auto_login => {
-            let hinted = match &request.login_hint {
-                Some(hint) => app.provider.sign_in().named(hint).await?,
-                None => None,
+            let sign_in = app.provider.sign_in();
+            let hinted = match (request.params.text("login_hint"), &request.login_hint) {
+                (Some(name), _) => sign_in.named_or_made(name, app.clock.now()).await.map_err(not_signed_in)?,
+                // The name of an `id_token_hint` makes nobody: who is not there any more is not whom it was about.
+                (None, Some(name)) => sign_in.named(name).await?,
+                (None, None) => None,
             };
             match hinted {
                 Some(user) => {
                     Ok(Some(login::begin(app, headers, &request.params, Some(request), &user, address).await?))
                 }
-                None => pick(app, headers, request).await.map(Some),
+                None => pick(app, headers, request, None).await.map(Some),
             }
         }
         (Step::Consent(_), Some(login), Consent::Approve) => {
@@ -100,8 +109,14 @@ pub(crate) async fn answer(
     }
 }
 
-/// The people to pick from, one of whom is signed in by a click.
-async fn pick(app: &App, headers: &HeaderMap, request: &AuthorizationRequest) -> Result<Response, Failure> {
+/// The people to pick from, one of whom is signed in by a click; and where whoever is named is accepted, a field for a name. `refused`:
+/// why the last name will not do.
+pub(crate) async fn pick(
+    app: &App,
+    headers: &HeaderMap,
+    request: &AuthorizationRequest,
+    refused: Option<Refused>,
+) -> Result<Response, Failure> {
     let pairs = [("_count".to_owned(), PEOPLE.to_string())];
     let found = match search::read(DocumentKind::User, &pairs) {
         Ok(search) => app.documents.search(DocumentKind::User, &search).await,
@@ -122,8 +137,15 @@ async fn pick(app: &App, headers: &HeaderMap, request: &AuthorizationRequest) ->
         csrf,
         client_name: AboutClient::of(app, headers, request).name,
         people,
+        takes_names: app.provider.sign_in().is_permissive(),
+        error: refused.as_ref().map(|why| why.description.clone()),
     };
-    Ok(Page::new(view).cookie(cookie).form_target(&request.return_to.redirect_uri).into_response())
+    let status = if refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let page = Page::new(view).status(status).cookie(cookie).form_target(&request.return_to.redirect_uri);
+    Ok(match refused {
+        Some(why) => Explained::from(&why.of_client(Some(&request.client.id))).on(page.into_response()),
+        None => page.into_response(),
+    })
 }
 
 fn person(id: &str, document: &Value) -> Person {

@@ -20,15 +20,19 @@ use super::guard::RequestId;
 use super::page::{Page, host, layout, see_other};
 use super::pages::{Login, SignedIn};
 use super::respond::respond;
-use super::{App, Explained, error_page};
+use super::{App, Explained, error_page, hands_free};
 use crate::domain::internal::Internal;
 use crate::domain::user::User;
 use crate::identity::sign_in::{Attempt, Refused};
 use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::token::not_signed_in;
 use crate::oauth::{Failure, Params};
 
 /// The name of the form.
 pub(crate) const FORM: &str = "login";
+
+/// What the page says where whoever is named is accepted.
+const NOTICE: &str = "Any name will do: who is not here yet is made. Only who was given a password needs it.";
 
 /// What the page says besides asking.
 #[derive(Debug, Default)]
@@ -64,7 +68,7 @@ pub(crate) fn page(
         client_uri: about.and_then(|about| about.client_uri),
         username: username.to_owned(),
         error: told.error,
-        notice: None,
+        notice: app.provider.sign_in().is_permissive().then(|| NOTICE.to_owned()),
     };
     let mut page = Page::new(view).status(told.status).cookie(cookie);
     if let Some(request) = request {
@@ -133,12 +137,17 @@ pub(crate) async fn post(
     // A click on the page of people, which only a policy of `dev` shows.
     if let Some(person) = fields.text("person").filter(|_| app.policy().auto_login) {
         let begun = async {
-            match app.provider.sign_in().named(person).await? {
-                Some(user) => begin(&app, &headers, &params, request.as_ref(), &user, address).await,
-                None => Ok(error_page::start_again(&app, app.href(&start(&params)))),
+            let picked = app.provider.sign_in().named_or_made(person, now).await;
+            match (picked.map_err(not_signed_in), request.as_ref()) {
+                (Ok(Some(user)), request) => Ok(begin(&app, &headers, &params, request, &user, address).await?),
+                (Err(Failure::Refused(why)), Some(request)) => {
+                    hands_free::pick(&app, &headers, request, Some(why)).await
+                }
+                (Err(failure), _) => Err(failure),
+                (Ok(None), _) => Ok(error_page::start_again(&app, app.href(&start(&params)))),
             }
         };
-        return begun.await.unwrap_or_else(|internal| error_page::internal_error(&app, &id, &internal));
+        return begun.await.unwrap_or_else(|failure| error_page::failed(&app, &id, failure));
     }
     let name = fields.text("username").unwrap_or_default();
     let known_user = cookies::known_user(&app, &headers);
@@ -153,7 +162,7 @@ pub(crate) async fn post(
         Ok(user) => user,
         Err(refused) => {
             let page = page(&app, &headers, &params, request.as_ref(), told(&refused, name));
-            let why = crate::oauth::token::not_signed_in(refused);
+            let why = not_signed_in(refused);
             return match why {
                 Failure::Refused(why) => Explained::from(&why.of_client(params.text("client_id"))).on(page),
                 Failure::Internal(internal) => error_page::internal_error(&app, &id, &internal),
@@ -205,6 +214,7 @@ fn told<'a>(refused: &Refused, username: &'a str) -> Told<'a> {
         Refused::Inactive => {
             (StatusCode::FORBIDDEN, "This account is switched off. Ask whoever runs this server.".into(), None)
         }
+        Refused::CannotBeMade(why) => (StatusCode::BAD_REQUEST, format!("Nobody is made of this name: {why}."), None),
         Refused::SecondFactor => (
             StatusCode::FORBIDDEN,
             "This account asks for a second factor, which this server cannot ask for yet.".into(),

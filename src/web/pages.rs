@@ -69,6 +69,10 @@ pub struct People {
     pub client_name: String,
     /// Who can be picked.
     pub people: Vec<Person>,
+    /// Whether somebody else can be named, who is made then.
+    pub takes_names: bool,
+    /// Why the last name will not do.
+    pub error: Option<String>,
 }
 
 /// Somebody to sign in as.
@@ -293,6 +297,8 @@ pub struct DevHome {
     pub issuer: String,
     /// Whose stand-in it is, if anybody's.
     pub dialect: Option<String>,
+    /// Whether whoever is named is accepted.
+    pub permissive: bool,
     /// Where containers reach the server, if not at the issuer.
     pub internal_url: Option<String>,
     /// What is probably wrong with how the server is reached.

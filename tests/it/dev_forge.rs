@@ -113,10 +113,26 @@ async fn each_defect_is_refused_for_its_own_reason() {
             let token = made["token"].as_str().unwrap();
             let why = accepted(&server, token).await.unwrap_err();
             assert!(why.contains(reason), "{defect}: {why}");
-            if !matches!(defect, "wrong_audience" | "missing_claim" | "not_yet_valid") {
-                assert!(!server.is_active(token).await, "{defect}");
+            match defect {
+                // RFC 7662 §2.2: it is one of ours and its time has come; whom it is for is told.
+                "wrong_audience" => {
+                    let told = server.introspect(token).await;
+                    assert_eq!((&told["active"], &told["aud"]), (&json!(true), &made["claims"]["aud"]), "{told}");
+                    let api = server.put("/Client/api", json!({"secret": "s"})).await;
+                    assert_eq!(api["id"], "api");
+                    let form = [("token", token)];
+                    let (_, told) = server.post_form("/oauth2/introspect", Some(("api", "s")), &form).await;
+                    assert_eq!(told, json!({"active": false}), "it is not for who asks");
+                }
+                "missing_claim" => {}
+                _ => assert!(!server.is_active(token).await, "{defect}"),
             }
         }
+        // Its time comes.
+        let asked = json!({"client_id": "web-app", "user": "alice", "defect": "not_yet_valid"});
+        let made = forged(&server, asked).await;
+        server.wait(3_601);
+        assert!(server.is_active(made["token"].as_str().unwrap()).await, "{made}");
         // Nothing makes up for a defect.
         let asked = json!({"client_id": "web-app", "defect": "wrong_issuer", "claims": {"iss": server.issuer()}});
         assert_ne!(forged(&server, asked).await["claims"]["iss"], server.issuer());
@@ -185,6 +201,66 @@ async fn a_cookie_signs_a_browser_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_cookie_and_consent_no_page_is_needed() {
+    for database in BOTH {
+        let server = Server::dev(database).await;
+        let (_, tokens) = server.control("POST", "/dev/sign-in", json!({"user": "alice"})).await;
+        let cookie = &tokens["cookie"];
+        let pair = format!("{}={}", cookie["name"].as_str().unwrap(), cookie["value"].as_str().unwrap());
+        let ask = async |more: &str| {
+            let query = format!(
+                "response_type=code&client_id=web-app&scope=openid&redirect_uri=http%3A%2F%2Flocalhost%3A4200{more}"
+            );
+            let request = server.http.get(server.url(&format!("/oauth2/authorize?{query}"))).header("cookie", &pair);
+            let response = request.send().await.unwrap();
+            let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+            location.unwrap_or_default()
+        };
+        assert!(ask("&prompt=none").await.contains("error=consent_required"), "nobody has asked her yet");
+        server.control("POST", "/dev/hands-free", json!({"consent": "approve"})).await;
+        assert!(ask("&prompt=none").await.contains("error=consent_required"), "and prompt=none does not ask");
+        assert!(ask("").await.starts_with("http://localhost:4200?code="));
+        server.control("POST", "/dev/hands-free", json!({"consent": "ask"})).await;
+        let there = ask("&prompt=none").await;
+        assert!(there.starts_with("http://localhost:4200?code="), "{there}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn to_be_signed_in_hands_free_is_to_sign_in_anew() {
+    for database in BOTH {
+        let server = Server::dev(database).await;
+        server.control("POST", "/dev/hands-free", json!({"auto_login": true, "consent": "approve"})).await;
+        let browser = server.browser();
+        let signed_in = async |more: &[(&str, &str)]| {
+            let ours = [("response_type", "code"), ("client_id", "web-app"), ("scope", "openid")];
+            let query =
+                [ours.to_vec(), vec![("redirect_uri", "http://localhost:4200"), ("login_hint", "alice")]].concat();
+            let mut page = server.authorize(&browser, &[query, more.to_vec()].concat()).await;
+            let asked_to = page.location.as_ref().is_some_and(|location| location.starts_with('/'));
+            if asked_to {
+                page = browser.follow(page).await;
+            }
+            let code = page.returned().expect("code");
+            let form =
+                [("grant_type", "authorization_code"), ("code", &*code), ("redirect_uri", "http://localhost:4200")];
+            let (status, tokens) = server.token(&form).await;
+            assert_eq!(status, 200, "{tokens}");
+            let claims = crate::support::jwt(tokens["id_token"].as_str().unwrap()).1;
+            (claims["auth_time"].as_i64().unwrap(), claims["sid"].clone(), asked_to)
+        };
+        let first = signed_in(&[]).await;
+        server.wait(100);
+        assert_eq!(signed_in(&[]).await, (first.0, first.1.clone(), false), "she is signed in");
+        for fresh in [[("prompt", "login")], [("max_age", "50")]] {
+            let (auth_time, sid, asked_to) = signed_in(&fresh).await;
+            assert!(asked_to && auth_time >= first.0 + 100 && sid != first.1, "{fresh:?}: {auth_time} {sid}");
+            server.wait(100);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_answer_themselves_where_a_test_has_said_so() {
     for database in BOTH {
         let server = Server::dev(database).await;
@@ -197,7 +273,8 @@ async fn pages_answer_themselves_where_a_test_has_said_so() {
         // Nothing by itself.
         assert!(server.authorize(&server.browser(), &query(&[("login_hint", "alice")])).await.is_login());
         let (status, policy) = hands_free(json!({"auto_login": true, "consent": "approve"})).await;
-        assert_eq!((status, policy), (200, json!({"auto_login": true, "consent": "approve"})));
+        let expected = json!({"auto_login": true, "consent": "approve", "permissive": false});
+        assert_eq!((status, policy), (200, expected));
 
         let browser = server.browser();
         let none = server.authorize(&browser, &query(&[("prompt", "none"), ("login_hint", "alice")])).await;

@@ -83,13 +83,23 @@ impl Provider {
             }
         }
         let client_id = params.required("client_id").map_err(Rejected::Page)?;
-        let client = self.registry.current_client(client_id).await?.filter(|client| client.active);
-        let client = client.ok_or_else(|| {
-            Rejected::Page(Refused::invalid_client(format!(
-                "there is no client {client_id} here; register it, or check client_id"
-            ))
-            .compared("client_id", "a client that is registered here and active", Told::public(client_id))
-            .fix("Register the client (PUT /Client/ID, a bundle, `countersign client create`), enable it, or correct client_id."))
+        let client = match self.registry.current_client(client_id).await? {
+            None => self.make_client(client_id, params.text("redirect_uri"), now).await.map_err(
+                |failure| match failure {
+                    Failure::Refused(why) => Rejected::Page(why),
+                    Failure::Internal(internal) => Rejected::Internal(internal),
+                },
+            )?,
+            known => known,
+        };
+        let client = client.filter(|client| client.active).ok_or_else(|| {
+            Rejected::Page(
+                Refused::invalid_client(format!(
+                    "there is no client {client_id} here; register it, or check client_id"
+                ))
+                .compared("client_id", "a client that is registered here and active", Told::public(client_id))
+                .fix(self.rules.fix_of_unknown_client()),
+            )
         })?;
         let (params, at_fault) = match self.with_request_object(&client, params, now).await {
             Ok(resolved) => (resolved, None),
@@ -97,7 +107,8 @@ impl Provider {
             Err(refused) => (Cow::Borrowed(params), Some(refused)),
         };
         let params = &*params;
-        let to = ReturnTo::read(&client, params).map_err(|why| Rejected::Page(why.of_client(Some(&client.id))))?;
+        let to = ReturnTo::read(&self.rules, &client, params)
+            .map_err(|why| Rejected::Page(why.of_client(Some(&client.id))))?;
         let rejected = |refused: Refused| {
             let response = self.error_response(&to, refused.of_client(Some(&client.id)));
             // RFC 9700 §4.11.2: anybody could have registered the place where this leads, to send people there under our name. They
@@ -147,8 +158,8 @@ impl Provider {
                 self.store.remember_consent(&login.user.id, &client.id, asked.clone(), now).await?;
                 match client.document.registration {
                     Some(Registered::MetadataDocument) => self.registry.keep_document(&client.id, now).await?,
+                    Some(Registered::OnDemand) | None => {}
                     Some(_) => self.store.keep_registration(&client.id).await?,
-                    None => {}
                 }
                 tracing::info!(event = "consent_granted", client = %client.id, user = %login.user.id, scope = %asked.scope);
                 None

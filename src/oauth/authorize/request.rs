@@ -83,7 +83,9 @@ pub(super) fn read(
         .fix("Send nonce, or use response_type=code."));
     }
     let code_challenge = code_challenge(params)?;
-    if code_challenge.is_none() && response_type.code && client.requires_pkce() {
+    // One that was made just now may turn out to have a secret: that it uses PKCE otherwise is seen where the code is redeemed.
+    let may_prove_itself = client.is_on_demand() && rules.is_permissive();
+    if code_challenge.is_none() && response_type.code && client.requires_pkce() && !may_prove_itself {
         return Err(Refused::invalid_request(
             "code_challenge is missing: this client must use PKCE with code_challenge_method S256 (RFC 7636)",
         )

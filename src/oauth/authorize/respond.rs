@@ -14,7 +14,7 @@ use crate::identity::login::SignedIn;
 use crate::oauth::explanation::Told;
 use crate::oauth::token::issue::{Minting, opaque_token};
 use crate::oauth::token::scope_for_user;
-use crate::oauth::{Params, Provider, Refused};
+use crate::oauth::{Params, Provider, Refused, Rules};
 use crate::store::codes::Code;
 use crate::store::sessions::Session;
 
@@ -67,13 +67,13 @@ impl AuthorizationResponse {
 impl ReturnTo {
     /// Finds out before all else of the request where its answer goes, be it that something is wrong with it. An error travels as
     /// the answer would have (Multiple Response Types §5, Form Post §2); where no way is named that may be, as is the default.
-    pub(super) fn read(client: &Client, params: &Params) -> Result<Self, Refused> {
+    pub(super) fn read(rules: &Rules, client: &Client, params: &Params) -> Result<Self, Refused> {
         let openid = params.text("scope").unwrap_or_default().split(' ').any(|word| word == OPENID);
         let wanted = params.text("response_type").and_then(ResponseType::parse);
         let wanted = wanted.filter(|wanted| !wanted.is_aidboxs(openid)).unwrap_or(ResponseType::CODE);
         let named = params.text("response_mode").and_then(ResponseMode::named);
         Ok(Self {
-            redirect_uri: redirect_uri(client, params.text("redirect_uri"), openid)?,
+            redirect_uri: redirect_uri(rules, client, params.text("redirect_uri"), openid)?,
             mode: named.filter(|mode| wanted.may_travel_by(*mode)).unwrap_or_else(|| wanted.default_mode()),
             state: params.text("state").map(str::to_owned),
         })
@@ -81,8 +81,9 @@ impl ReturnTo {
 }
 
 /// The redirect URI of the request, which must be a registered one (RFC 6749 §3.1.2.3). Without one in the request it is the
-/// first registered, as Aidbox does; with `openid`, only where there is no other (Core §3.1.2.1 requires it).
-fn redirect_uri(client: &Client, requested: Option<&str>, openid: bool) -> Result<String, Refused> {
+/// first registered, as Aidbox does; with `openid`, only where there is no other (Core §3.1.2.1 requires it). A developer's realm may
+/// let any pass that stays on the browser's machine.
+fn redirect_uri(rules: &Rules, client: &Client, requested: Option<&str>, openid: bool) -> Result<String, Refused> {
     let registered = client.redirect_uris();
     let Some(requested) = requested else {
         return match registered.as_slice() {
@@ -99,14 +100,14 @@ fn redirect_uri(client: &Client, requested: Option<&str>, openid: bool) -> Resul
             [first, ..] => Ok(first.as_str().to_owned()),
         };
     };
-    match registered.iter().any(|uri| uri.matches(requested)) {
+    match registered.iter().any(|uri| uri.matches(requested)) || rules.lets_pass(requested) {
         true => Ok(requested.to_owned()),
         false => Err(Refused::invalid_request(format!(
             "redirect_uri {requested} is not registered for this client; it must equal a registered one to the letter"
         ))
         .passed("client_id", Told::public(&client.id))
         .compared("redirect_uri", Told::list(registered.iter().map(RedirectUri::as_str)), Told::public(requested))
-        .fix("Add the URI to auth.authorization_code.redirect_uris of the Client document, or send one that is listed, to the letter: scheme, port, path and a slash at the end.")),
+        .fix(rules.fix_of_redirect_uri(requested))),
     }
 }
 
@@ -125,6 +126,7 @@ impl Provider {
                 Ok(recipient) => recipient,
                 Err(why) => return Ok(self.error_response(&request.return_to, why.refused())),
             };
+        let claims = self.with_given_claims(request.claims.clone(), &login.user.id);
         // A token beside a code is a token of that code's settings, and of its family: what ends the one ends the other.
         let grant = if wanted.code { GrantType::AuthorizationCode } else { GrantType::Implicit };
         let flow = client.flow(grant);
@@ -145,14 +147,16 @@ impl Provider {
             id_token: wanted.id_token,
             login: Some(login.id),
             nonce: request.nonce.as_deref(),
-            claims: request.claims.clone(),
+            claims: claims.clone(),
             recipient,
         };
         let code =
             wanted.code.then(|| self.randomness.bearer(Kind::AuthorizationCode, self.randomness.row_id("codes")));
         let keep_code = async {
             let Some(code) = &code else { return Ok(()) };
-            self.store.insert_code(code_row(request, login, code, &scope, wanted.token.then_some(id), now)).await
+            let family = wanted.token.then_some(id);
+            let code = Code { claims: claims.to_stored(), ..code_row(request, login, code, &scope, family, now) };
+            self.store.insert_code(code).await
         };
         let keep_token = async {
             if !wanted.token {
@@ -241,7 +245,7 @@ fn code_row(
         id_token: request.id_token,
         nonce: request.nonce.clone(),
         auth_time: login.auth_time,
-        claims: request.claims.to_stored(),
+        claims: None,
         family,
         expires_at: now.plus(CODE_LIFE),
         claimed_at: None,
@@ -254,7 +258,7 @@ fn token_row(request: &AuthorizationRequest, login: &SignedIn, m: &Minting<'_>) 
         parent: Some(login.id),
         shared: request.client.document.first_party,
         id_token: request.id_token,
-        claims: request.claims.to_stored(),
+        claims: m.claims.to_stored(),
         ..m.row()
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::pkce::CodeVerifier;
 use crate::domain::scope::{OPENID, Scope};
 use crate::domain::user::User;
 use crate::oauth::explanation::Told;
+use crate::oauth::on_demand::proves_nothing;
 use crate::oauth::{Failure, Provider, Refused, resource};
 use crate::store::codes::Code;
 use crate::store::redemption::{Redeemed, Redemption};
@@ -30,6 +31,9 @@ impl Provider {
                 .fix("Send the code_verifier whose S256 was the code_challenge, not the challenge and not its bytes.")
             })?),
         };
+        if verifier.is_none() && client.is_on_demand() && !proven.authenticated {
+            return Err(proves_nothing(client).into());
+        }
         let challenge = verifier.map(|verifier| verifier.challenge());
         let code = Bearer::parse(Kind::AuthorizationCode, code).ok_or_else(|| {
             no_such_code()

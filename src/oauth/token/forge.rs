@@ -112,6 +112,8 @@ impl From<Internal> for Unforgeable {
     }
 }
 
+/// Seconds until a token is valid that is not yet; so long it is valid then.
+const NOT_YET: i64 = 3_600;
 const ELSEWHERE: &str = "https://somebody-else.example";
 
 impl Provider {
@@ -158,12 +160,15 @@ impl Provider {
         let id = self.randomness.row_id("sessions");
         let expires_at = match (forgery.defect, forgery.expires_in) {
             (Some(Defect::Expired), _) => now.plus(-3_600),
+            (Some(Defect::NotYetValid), _) => now.plus(2 * NOT_YET),
             (_, Some(seconds)) => now.plus(seconds),
             (_, None) => self.lifetimes(client.flow(grant), now).access,
         };
-        let audience = match forgery.audience.is_empty() {
-            true => self.default_audience(client, grant),
-            false => forgery.audience.clone(),
+        let audience = match (forgery.defect, forgery.audience.is_empty()) {
+            // Introspection tells the same.
+            (Some(Defect::WrongAudience), _) => vec![ELSEWHERE.to_owned()],
+            (_, true) => self.default_audience(client, grant),
+            (_, false) => forgery.audience.clone(),
         };
         let opaque = forgery.opaque.then(|| self.randomness.bearer(Kind::AccessToken, id));
         let minting = Minting {
@@ -218,8 +223,8 @@ impl Provider {
                 claims.insert("exp".into(), now.plus(-3_600).0.into());
             }
             Some(Defect::NotYetValid) => {
-                claims.insert("nbf".into(), now.plus(3_600).0.into());
-                claims.insert("exp".into(), now.plus(7_200).0.into());
+                claims.insert("nbf".into(), now.plus(NOT_YET).0.into());
+                claims.insert("exp".into(), now.plus(2 * NOT_YET).0.into());
             }
             Some(Defect::WrongIssuer) => drop(claims.insert("iss".into(), ELSEWHERE.into())),
             Some(Defect::WrongAudience) => drop(claims.insert("aud".into(), ELSEWHERE.into())),

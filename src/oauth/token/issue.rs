@@ -143,7 +143,9 @@ impl Provider {
         if !m.scope.is_empty() {
             answer.insert("scope".into(), m.scope.to_string().into());
         }
-        if let Some(userinfo) = m.user.and_then(|user| self.userinfo_in_token_response(m.client, user, m.scope)) {
+        let userinfo =
+            m.user.and_then(|user| self.userinfo_in_token_response(m.client, user, m.scope, &m.claims.given));
+        if let Some(userinfo) = userinfo {
             answer.insert("userinfo".into(), userinfo);
         }
         if let Some(dialect) = self.dialect() {
@@ -191,7 +193,14 @@ impl Provider {
                 &dialect.typ
             }
         };
+        self.say_given_claims(m, &mut claims);
         self.sign(m.client.access_token_alg(), typ, &claims, m.issued_at).await
+    }
+
+    fn say_given_claims(&self, m: &Minting<'_>, claims: &mut Map<String, Value>) {
+        if let Some(user) = m.user {
+            self.put_given_claims(&user.id, &m.claims.given, claims);
+        }
     }
 
     /// OpenID Connect Core §2, with these claims about the person and those asked for by name. `hashed` are the values that it goes
@@ -230,6 +239,7 @@ impl Provider {
         if let Some(dialect) = self.dialect() {
             claims = dialect.id_token.of(&claims, |word| m.scope.contains(word), &self.minted(m, &text(m)));
         }
+        self.say_given_claims(m, &mut claims);
         let token = self.sign(alg, "JWT", &claims, now).await?;
         match (&m.recipient, m.client.id_token_encryption()) {
             (Some(recipient), _) => Ok(recipient.encrypt(&token, Some("JWT"))?),

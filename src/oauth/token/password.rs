@@ -51,6 +51,7 @@ impl Provider {
         let id_token = scope.contains(OPENID);
         let encryption = client.id_token_encryption().filter(|_| id_token);
         let recipient = self.recipient(client, encryption, now).await?;
+        let claims = self.with_given_claims(RequestedClaims::default(), &user.id);
         let minting = Minting {
             client,
             grant: GRANT,
@@ -66,11 +67,15 @@ impl Provider {
             id_token,
             login: None,
             nonce: None,
-            claims: RequestedClaims::default(),
+            claims,
             recipient,
         };
-        let session =
-            Session { refresh_expires_at: lifetimes.refresh, refresh_limit: lifetimes.refresh_limit, ..minting.row() };
+        let session = Session {
+            refresh_expires_at: lifetimes.refresh,
+            refresh_limit: lifetimes.refresh_limit,
+            claims: minting.claims.to_stored(),
+            ..minting.row()
+        };
         self.store.insert_session(session).await?;
         tracing::info!(event = "tokens_issued", grant = GRANT.name(), client = %client.id, user = %user.id, session = %id);
         Ok(self.mint(&minting, now).await?)
@@ -96,6 +101,10 @@ pub fn not_signed_in(why: NotSignedIn) -> Failure {
             refused.retry_after = Some(seconds);
             refused.into()
         }
+        NotSignedIn::CannotBeMade(why) => Refused::invalid_grant(why)
+            .compared("username", "one that a user can be made of", "(another, not shown)")
+            .fix("Users are made on demand (--permissive), of names that a page can show and up to a limit: take another name, or reset.")
+            .into(),
         NotSignedIn::Inactive => Refused::invalid_grant("User is inactive")
             .passed("username and password", "right")
             .compared("the user", "active", "switched off")

@@ -88,6 +88,7 @@ impl Play {
             implicit_grant: false,
             registration: false,
             metadata_documents: countersign::oauth::metadata_document::Hosts::Any,
+            leeway: None,
         };
         let observer = json!({ "grant_types": ["client_credentials"], "introspect": "any" });
         let secret = password::fast_form(&Secret::new("secret"));
