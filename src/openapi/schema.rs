@@ -38,16 +38,19 @@ impl Schemas {
         self.answered.subschema_for::<T>().to_value()
     }
 
-    /// A type whose members are the parameters of a request.
+    /// A type whose members are the parameters of a query, where what is absent is not sent as null.
     pub fn members<T: JsonSchema>(&mut self) -> Vec<Member> {
-        let schema = T::json_schema(&mut self.taken).to_value();
-        let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let members = schema["properties"].as_object().into_iter().flatten();
+        let mut schema = T::json_schema(&mut self.taken).to_value();
+        let required = schema["required"].take();
+        let is_required = |name: &String| required.as_array().is_some_and(|names| names.iter().any(|one| one == name));
+        let members = schema["properties"].as_object_mut().map(std::mem::take).unwrap_or_default();
         members
-            .map(|(name, schema)| Member {
-                name: name.clone(),
-                schema: schema.clone(),
-                required: required.contains(&name.as_str()),
+            .into_iter()
+            .map(|(name, mut schema)| {
+                if let Some(kinds) = schema["type"].as_array_mut() {
+                    kinds.retain(|kind| kind != "null");
+                }
+                Member { required: is_required(&name), name, schema }
             })
             .collect()
     }

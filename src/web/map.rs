@@ -94,16 +94,16 @@ impl<S: Clone + Send + Sync + 'static> Map<S> {
 
 /// Defines, for a method, how a list of handlers begins with it and how it goes on.
 macro_rules! methods {
-    ($($method:ident)*) => {
+    ($($first:ident)*, then $($method:ident)*) => {
         $(
-            #[doc = concat!("Begins with `", stringify!($method), "`.")]
-            pub(crate) fn $method<H, T, S>(handler: H, describe: Describe) -> Methods<S>
+            #[doc = concat!("Begins with `", stringify!($first), "`.")]
+            pub(crate) fn $first<H, T, S>(handler: H, describe: Describe) -> Methods<S>
             where
                 H: Handler<T, S>,
                 T: 'static,
                 S: Clone + Send + Sync + 'static,
             {
-                Methods { router: routing::$method(handler), described: vec![(stringify!($method), describe)] }
+                Methods { router: routing::$first(handler), described: vec![(stringify!($first), describe)] }
             }
         )*
 
@@ -130,4 +130,4 @@ macro_rules! methods {
     };
 }
 
-methods! { get post put delete }
+methods! { get post delete, then post put delete }
