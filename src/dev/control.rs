@@ -173,6 +173,7 @@ impl IntoResponse for Wrong {
         if self.status.is_server_error() {
             tracing::error!(error = self.description, "a control call failed");
         }
-        (self.status, Json(json!({ "error": code(self.status), "error_description": self.description }))).into_response()
+        (self.status, Json(json!({ "error": code(self.status), "error_description": self.description })))
+            .into_response()
     }
 }

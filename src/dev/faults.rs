@@ -55,9 +55,11 @@ pub(super) struct Rule {
     user: Option<String>,
     /// The first request that fits and suffers is this one of those that fit; 1 is the next.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     nth: Option<Whole>,
     /// So many requests suffer; without it, all.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     times: Option<Whole>,
     /// Between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +67,7 @@ pub(super) struct Rule {
 
     /// Seconds before the work is done.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = LONGEST_DELAY))]
     delay: Option<Seconds>,
     /// The answer is this status, with `error` as its body where that is given; the work is not done.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,12 +93,14 @@ pub(super) struct Rule {
     truncate: Option<Whole>,
     /// The answer takes so many seconds to arrive.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = LONGEST_DELAY))]
     drip: Option<Seconds>,
     /// Every key is replaced, at once and for good, before the work is done.
     #[serde(skip_serializing_if = "Switch::is_off")]
     rotate_keys: Switch,
     /// The realm's clock is ahead by so much while the work is done; behind where negative.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -LONGEST_SKEW, max = LONGEST_SKEW))]
     skew: Option<Seconds>,
 }
 
@@ -295,7 +300,8 @@ impl Rule {
             parts.headers.insert(CONTENT_TYPE, kind);
         }
         announce(&mut parts.headers, bytes.len());
-        let cut = self.truncate.and_then(|length| usize::try_from(length.0).ok()).filter(|length| *length < bytes.len());
+        let cut =
+            self.truncate.and_then(|length| usize::try_from(length.0).ok()).filter(|length| *length < bytes.len());
         let shown = bytes.slice(..cut.unwrap_or(bytes.len()));
         let size = if self.drip.is_some() { shown.len().div_ceil(DRIPS) } else { shown.len() }.max(1);
         let pieces = u32::try_from(shown.len().div_ceil(size).max(1)).unwrap_or(u32::MAX);

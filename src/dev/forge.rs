@@ -115,10 +115,7 @@ impl Default for Audience {
 }
 
 /// `POST /dev/tokens`
-async fn forge(
-    Extension(desk): Extension<Arc<Desk>>,
-    Input(asked): Input<Asked>,
-) -> Result<Json<ForgedToken>, Wrong> {
+async fn forge(Extension(desk): Extension<Arc<Desk>>, Input(asked): Input<Asked>) -> Result<Json<ForgedToken>, Wrong> {
     let realm = desk.realm();
     let now = realm.clock.now();
     let client = realm.provider.registry().client(&asked.client_id).await?;

@@ -92,9 +92,8 @@ impl Journal {
         let shown = if is_text && bytes.len() <= ANSWER { String::from_utf8_lossy(&bytes) } else { "".into() };
         let body = serde_json::from_str(&shown).unwrap_or_else(|_| Value::String(shown.into_owned()));
         let explained = parts.extensions.get::<Explained>();
-        let refused = explained.and_then(|why| {
-            Some((why.error?.to_owned(), why.description.clone(), why.explanation.clone()))
-        });
+        let refused =
+            explained.and_then(|why| Some((why.error?.to_owned(), why.description.clone(), why.explanation.clone())));
         let entry = Entry {
             id: 0,
             at,

@@ -31,7 +31,12 @@ pub(super) fn map() -> Map {
     Map::new().route(
         ["/dev/openapi.json"],
         get(show, |call| {
-            call.control("openapi", "This document", &[]).answers_with(200, "OpenAPI 3.1.", JSON, &json!({ "type": "object" }))
+            call.control("openapi", "This document", &[]).answers_with(
+                200,
+                "OpenAPI 3.1.",
+                JSON,
+                &json!({ "type": "object" }),
+            )
         }),
     )
 }

@@ -163,15 +163,22 @@ pub(super) fn map() -> Map {
     Map::new()
         .route(
             ["/dev/realms"],
-            get(list, |call| call.control("realms", "The realms", &[]).answers_of::<Vec<Shown>>(200, "By name."))
-                .post(found, |call| {
-                    let bundle = json!({ "description": "Resources; where there are none, those that the server began with." });
-                    call.control("foundRealm", "Founds a realm: an issuer with its own keys, documents, clock and store", &[400, 409, 413, 422])
-                        .query_of::<Asked>()
-                        .body(&["text/yaml", JSON], &bundle, false)
-                        .answers_of::<Shown>(201, "It is there.")
-                        .with_header(201, "Location", uri("Where it is shown."))
-                }),
+            get(list, |call| call.control("realms", "The realms", &[]).answers_of::<Vec<Shown>>(200, "By name.")).post(
+                found,
+                |call| {
+                    let bundle =
+                        json!({ "description": "Resources; where there are none, those that the server began with." });
+                    call.control(
+                        "foundRealm",
+                        "Founds a realm: an issuer with its own keys, documents, clock and store",
+                        &[400, 409, 413, 422],
+                    )
+                    .query_of::<Asked>()
+                    .body(&["text/yaml", JSON], &bundle, false)
+                    .answers_of::<Shown>(201, "It is there.")
+                    .with_header(201, "Location", uri("Where it is shown."))
+                },
+            ),
         )
         .route(
             ["/dev/realms/{name}"],
@@ -187,11 +194,7 @@ fn of_name(call: Operation<'_>) -> Operation<'_> {
 }
 
 /// `POST /dev/realms?name=…&idle=…`, with a bundle (YAML or JSON) in the body or nothing.
-async fn found(
-    Extension(desks): Extension<Desks>,
-    Query(asked): Query<Asked>,
-    body: Text,
-) -> Result<Response, Wrong> {
+async fn found(Extension(desks): Extension<Desks>, Query(asked): Query<Asked>, body: Text) -> Result<Response, Wrong> {
     let inner = &*desks.0;
     let main = inner.main.realm();
     let (name, stay) = asked.name_and_stay(main.provider.randomness())?;

@@ -79,10 +79,7 @@ pub(super) fn map() -> Map {
 }
 
 /// `POST /dev/sign-in`: sets the cookie, and says what it is for those who set it by other means.
-async fn sign_in(
-    Extension(desk): Extension<Arc<Desk>>,
-    Input(asked): Input<Asked>,
-) -> Result<Response, Wrong> {
+async fn sign_in(Extension(desk): Extension<Arc<Desk>>, Input(asked): Input<Asked>) -> Result<Response, Wrong> {
     let realm = desk.realm();
     let user = person(&realm, &asked.user).await?;
     let (value, login) = realm.provider.logins().start(&user, realm.clock.now()).await?;

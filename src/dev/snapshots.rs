@@ -37,8 +37,12 @@ pub(super) fn map() -> Map {
         .route(
             ["/dev/reset"],
             post(reset, |call| {
-                call.control("reset", "Takes the realm back to how it began: documents, tokens, clock, journal, faults", &[409])
-                    .answers(204, "It is as it began.")
+                call.control(
+                    "reset",
+                    "Takes the realm back to how it began: documents, tokens, clock, journal, faults",
+                    &[409],
+                )
+                .answers(204, "It is as it began.")
             }),
         )
         .route(
@@ -103,20 +107,14 @@ async fn keep(
 }
 
 /// `POST /dev/snapshots/{name}/restore`
-async fn restore(
-    Extension(desk): Extension<Arc<Desk>>,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Wrong> {
+async fn restore(Extension(desk): Extension<Arc<Desk>>, Path(name): Path<String>) -> Result<StatusCode, Wrong> {
     let kept = desk.kept().remove(&name).ok_or_else(|| none(&desk, &name))?;
     desk.put_back(&kept).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `DELETE /dev/snapshots/{name}`
-async fn forget(
-    Extension(desk): Extension<Arc<Desk>>,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Wrong> {
+async fn forget(Extension(desk): Extension<Arc<Desk>>, Path(name): Path<String>) -> Result<StatusCode, Wrong> {
     if desk.forget(&name) { Ok(StatusCode::NO_CONTENT) } else { Err(none(&desk, &name)) }
 }
 

@@ -120,8 +120,7 @@ impl<'a> Operation<'a> {
     /// Its body, in any of these media types.
     #[must_use]
     pub fn body(mut self, media: &[&str], schema: &Value, required: bool) -> Self {
-        let content: Map<_, _> =
-            media.iter().map(|media| ((*media).to_owned(), json!({ "schema": schema }))).collect();
+        let content: Map<_, _> = media.iter().map(|media| ((*media).to_owned(), json!({ "schema": schema }))).collect();
         self.members.insert("requestBody".into(), json!({ "required": required, "content": content }));
         self
     }

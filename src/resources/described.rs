@@ -16,7 +16,8 @@ pub fn schema(kind: DocumentKind) -> Value {
     schema["properties"] = framed(kind.name(), schema["properties"].take());
     if kind == DocumentKind::Client {
         let languages = format!("^({})#[A-Za-z0-9-]{{2,35}}$", LOCALIZED.join("|"));
-        schema["patternProperties"] = json!({ languages: { "type": "string", "description": "In this language (RFC 7591 §2.2)." } });
+        schema["patternProperties"] =
+            json!({ languages: { "type": "string", "description": "In this language (RFC 7591 §2.2)." } });
     }
     schema
 }

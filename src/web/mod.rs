@@ -215,7 +215,9 @@ fn map(has: Has) -> Map<App> {
         .route(paths("token_endpoint"), post(token::post, says::oauth::token).besides(preflight))
         .route(
             paths("userinfo_endpoint"),
-            get(userinfo::get, says::oauth::userinfo).post(userinfo::post, says::oauth::userinfo_post).besides(preflight),
+            get(userinfo::get, says::oauth::userinfo)
+                .post(userinfo::post, says::oauth::userinfo_post)
+                .besides(preflight),
         )
         .route(paths("introspection_endpoint"), post(introspect::post, says::oauth::introspect))
         .route(paths("revocation_endpoint"), post(revoke::post, says::oauth::revoke).besides(preflight))
@@ -225,12 +227,19 @@ fn map(has: Has) -> Map<App> {
         )
         .route(
             paths("check_session_iframe"),
-            get(check_session::get, says::oauth::check_session).post(check_session::post, says::oauth::check_session_post),
+            get(check_session::get, says::oauth::check_session)
+                .post(check_session::post, says::oauth::check_session_post),
         )
         .route(["/initiate_login"], get(initiate_login::get, says::oauth::initiate_login))
         .route(paths("jwks_uri"), get(discovery::jwks, says::discovery::jwks).besides(preflight))
-        .route(["/.well-known/openid-configuration"], get(discovery::metadata, says::discovery::metadata).besides(preflight))
-        .route(["/.well-known/oauth-authorization-server"], get(discovery::metadata, says::discovery::metadata).besides(preflight));
+        .route(
+            ["/.well-known/openid-configuration"],
+            get(discovery::metadata, says::discovery::metadata).besides(preflight),
+        )
+        .route(
+            ["/.well-known/oauth-authorization-server"],
+            get(discovery::metadata, says::discovery::metadata).besides(preflight),
+        );
     if has.registration {
         map = map
             .route([REGISTRATION_PATH], post(register::post, says::registration::register).besides(preflight))
@@ -244,7 +253,10 @@ fn map(has: Has) -> Map<App> {
     }
     map = map
         .route(["/login", "/auth/login"], get(login::get, says::pages::login).post(login::post, says::pages::sign_in))
-        .route(["/consent", "/auth/grant"], get(authorize::begin, says::pages::step).post(consent::post, says::pages::consent))
+        .route(
+            ["/consent", "/auth/grant"],
+            get(authorize::begin, says::pages::step).post(consent::post, says::pages::consent),
+        )
         .route(
             ["/select_account"],
             get(authorize::begin, says::pages::step).post(select_account::post, says::pages::select_account),
@@ -258,20 +270,21 @@ fn map(has: Has) -> Map<App> {
     if has.dev {
         map = map.route(["/dev/explanations/{id}"], get(dev_explanations::get, says::pages::explanation));
     }
-    map.route(["/"], get(home::get, says::pages::home).put(rest::put_many, says::rest::put_many).post(rest::bundle, says::rest::bundle))
-        .kinds(["/fhir"], &any(rest::fhir_root), says::rest::fhir_root)
-        .kinds(
-            ["/Session", "/fhir/Session"],
-            &any(rest::sessions).delete(session::close),
-            says::rest::all_sessions,
-        )
-        .kinds(["/{kind}", "/fhir/{kind}"], &any(rest::collection), says::rest::collection)
-        .kinds(["/{kind}/{id}", "/fhir/{kind}/{id}"], &any(rest::item), says::rest::item)
-        .kinds(
-            ["/{kind}/{id}/_history/{version}", "/fhir/{kind}/{id}/_history/{version}"],
-            &routing::get(rest::version),
-            says::rest::version,
-        )
+    map.route(
+        ["/"],
+        get(home::get, says::pages::home)
+            .put(rest::put_many, says::rest::put_many)
+            .post(rest::bundle, says::rest::bundle),
+    )
+    .kinds(["/fhir"], &any(rest::fhir_root), says::rest::fhir_root)
+    .kinds(["/Session", "/fhir/Session"], &any(rest::sessions).delete(session::close), says::rest::all_sessions)
+    .kinds(["/{kind}", "/fhir/{kind}"], &any(rest::collection), says::rest::collection)
+    .kinds(["/{kind}/{id}", "/fhir/{kind}/{id}"], &any(rest::item), says::rest::item)
+    .kinds(
+        ["/{kind}/{id}/_history/{version}", "/fhir/{kind}/{id}/_history/{version}"],
+        &routing::get(rest::version),
+        says::rest::version,
+    )
 }
 
 fn preflight(methods: MethodRouter<App>) -> MethodRouter<App> {

@@ -10,7 +10,8 @@ use crate::openapi::schema::{closed, list, object, required, uri, whole, word};
 
 /// `GET` of the discovery documents
 pub(in crate::web) fn metadata(operation: Operation<'_>) -> Operation<'_> {
-    let id = if operation.path().ends_with("openid-configuration") { "openidConfiguration" } else { "authorizationServer" };
+    let id =
+        if operation.path().ends_with("openid-configuration") { "openidConfiguration" } else { "authorizationServer" };
     let endpoints = ENDPOINTS.map(|(name, _)| required(name, uri("An endpoint.")));
     let members = std::iter::once(required("issuer", uri("Who the tokens are from."))).chain(endpoints);
     operation
@@ -35,9 +36,12 @@ pub(in crate::web) fn jwks(operation: Operation<'_>) -> Operation<'_> {
 
 /// `GET /healthz`
 pub(in crate::web) fn live(operation: Operation<'_>) -> Operation<'_> {
-    operation
-        .named(HEALTH, "live", "The process lives")
-        .answers_with(200, "It does.", JSON, &closed([required("status", word(&["ok"], ""))]))
+    operation.named(HEALTH, "live", "The process lives").answers_with(
+        200,
+        "It does.",
+        JSON,
+        &closed([required("status", word(&["ok"], ""))]),
+    )
 }
 
 /// `GET /readyz`

@@ -29,8 +29,14 @@ const HEALTH: &str = "health";
 pub(crate) const DEV: &str = "dev";
 
 const TAGS: [(&str, &str); 7] = [
-    (PROTOCOL, "OAuth 2.0 and OpenID Connect. Each parameter occurs once (but for `resource`), and an empty one counts as absent."),
-    (REGISTRATION, "Clients that register and manage themselves, where `--registration` lets them; elsewhere there is nothing (404)."),
+    (
+        PROTOCOL,
+        "OAuth 2.0 and OpenID Connect. Each parameter occurs once (but for `resource`), and an empty one counts as absent.",
+    ),
+    (
+        REGISTRATION,
+        "Clients that register and manage themselves, where `--registration` lets them; elsewhere there is nothing (404).",
+    ),
     (DISCOVERY, "What the server says of itself, for anybody."),
     (ADMINISTRATION, "Documents, in JSON and YAML, for administrators."),
     (PAGES, "What people see. Programs send browsers there and read nothing of it."),
@@ -116,7 +122,12 @@ impl Refuses for Operation<'_> {
             }
         }
         self.answers_with(500, "The server's own fault; its log tells more.", JSON, &error(&["server_error"]))
-            .answers_with(503, "Busy, or without its database for the moment.", JSON, &error(&["temporarily_unavailable"]))
+            .answers_with(
+                503,
+                "Busy, or without its database for the moment.",
+                JSON,
+                &error(&["temporarily_unavailable"]),
+            )
             .with_header(503, "Retry-After", whole("Seconds after which another try may succeed."))
     }
 

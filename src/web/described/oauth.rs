@@ -81,17 +81,31 @@ fn authorization_request() -> Vec<Member> {
         required("client_id", text("The client's id, or the https URL of its metadata document.")),
         required(
             "response_type",
-            text(&format!("The words of one of: {}. Those with a token, and id_token alone, need --allow-grant implicit.", RESPONSE_TYPES.join(", "))),
+            text(&format!(
+                "The words of one of: {}. Those with a token, and id_token alone, need --allow-grant implicit.",
+                RESPONSE_TYPES.join(", ")
+            )),
         ),
-        optional("redirect_uri", text("Exactly as registered (RFC 6749 §3.1.2.3); with loopback addresses the port may differ (RFC 8252 §7.3).")),
+        optional(
+            "redirect_uri",
+            text(
+                "Exactly as registered (RFC 6749 §3.1.2.3); with loopback addresses the port may differ (RFC 8252 §7.3).",
+            ),
+        ),
         optional("scope", text("Words with a space between them.")),
         optional("state", text("Comes back as it is.")),
         optional("response_mode", word(&modes, "How the answer travels; tokens never in a query.")),
-        optional("code_challenge", json!({ "type": "string", "minLength": 43, "maxLength": 43, "description": "PKCE (RFC 7636 §4.3): public clients must." })),
+        optional(
+            "code_challenge",
+            json!({ "type": "string", "minLength": 43, "maxLength": 43, "description": "PKCE (RFC 7636 §4.3): public clients must." }),
+        ),
         optional("code_challenge_method", word(&["S256"], "Goes with code_challenge.")),
         optional("nonce", text("Comes back in the ID token; required where that leaves this endpoint.")),
         optional("prompt", text(&format!("Words of {}; none stands alone.", PROMPTS.join(", ")))),
-        optional("max_age", json!({ "type": "integer", "minimum": 0, "description": "Seconds after which the person signs in again." })),
+        optional(
+            "max_age",
+            json!({ "type": "integer", "minimum": 0, "description": "Seconds after which the person signs in again." }),
+        ),
         optional("id_token_hint", text("An earlier ID token, expired or not, of the person expected.")),
         optional("login_hint", text("Prefills the login page.")),
         optional("acr_values", text("Asks for acr in the ID token.")),
@@ -115,7 +129,10 @@ pub(in crate::web) fn token(operation: Operation<'_>) -> Operation<'_> {
     let mut members = vec![
         required("grant_type", word(&grants, "The grant; password needs --allow-grant password.")),
         optional("code", text("authorization_code: the code, once and within a minute.")),
-        optional("redirect_uri", text("authorization_code: that of the request, where that was OpenID Connect's and had no PKCE.")),
+        optional(
+            "redirect_uri",
+            text("authorization_code: that of the request, where that was OpenID Connect's and had no PKCE."),
+        ),
         optional("code_verifier", text("authorization_code: what the code_challenge was made from (RFC 7636 §4.5).")),
         optional("refresh_token", text("refresh_token: the token of the last answer.")),
         optional("username", text("password: the id, name or e-mail address of a user.")),
@@ -136,11 +153,21 @@ pub(in crate::web) fn token(operation: Operation<'_>) -> Operation<'_> {
         optional("refresh_token", text("Where the client may refresh.")),
         optional("id_token", text("With the scope openid.")),
         optional("scope", text("What was granted; absent where that is nothing.")),
-        optional("userinfo", json!({ "type": "object", "description": "Aidbox's: the person, where token_response_userinfo says so." })),
+        optional(
+            "userinfo",
+            json!({ "type": "object", "description": "Aidbox's: the person, where token_response_userinfo says so." }),
+        ),
     ]);
-    form(named, members, &[FORM, JSON, "text/yaml"])
-        .answers_with(200, "The tokens.", JSON, &answer)
-        .refuses(&[InvalidRequest, InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient, UnsupportedGrantType, InvalidClient, TemporarilyUnavailable])
+    form(named, members, &[FORM, JSON, "text/yaml"]).answers_with(200, "The tokens.", JSON, &answer).refuses(&[
+        InvalidRequest,
+        InvalidGrant,
+        InvalidScope,
+        InvalidTarget,
+        UnauthorizedClient,
+        UnsupportedGrantType,
+        InvalidClient,
+        TemporarilyUnavailable,
+    ])
 }
 
 /// `GET` of userinfo
@@ -151,7 +178,11 @@ pub(in crate::web) fn userinfo(operation: Operation<'_>) -> Operation<'_> {
 
 /// `POST` of userinfo
 pub(in crate::web) fn userinfo_post(operation: Operation<'_>) -> Operation<'_> {
-    let named = operation.named(PROTOCOL, "userinfoByPost", "The same, with the token in the header or in a form (RFC 6750 §2.2)");
+    let named = operation.named(
+        PROTOCOL,
+        "userinfoByPost",
+        "The same, with the token in the header or in a form (RFC 6750 §2.2)",
+    );
     let token = object([optional("access_token", text("In the header or here, not in both."))]);
     person(named)
         .body(&[FORM], &token, false)
@@ -161,7 +192,9 @@ pub(in crate::web) fn userinfo_post(operation: Operation<'_>) -> Operation<'_> {
 
 fn person(operation: Operation<'_>) -> Operation<'_> {
     let claims = CLAIM_SCOPES.iter().flat_map(|(scope, claims)| claims.iter().map(move |claim| (*claim, *scope)));
-    let claims = claims.map(|(claim, scope)| optional(claim, json!({ "description": format!("With the scope {scope}, or asked for by name.") })));
+    let claims = claims.map(|(claim, scope)| {
+        optional(claim, json!({ "description": format!("With the scope {scope}, or asked for by name.") }))
+    });
     let subject = required("sub", text("The person; another one for each sector where subject_type is pairwise."));
     operation
         .proven_by(&[(TOKEN, &[OPENID])])
@@ -188,15 +221,20 @@ pub(in crate::web) fn introspect(operation: Operation<'_>) -> Operation<'_> {
 
 /// The revocation endpoint
 pub(in crate::web) fn revoke(operation: Operation<'_>) -> Operation<'_> {
-    let mut members = vec![required("token", text("An access token, which goes alone, or a refresh token, which takes its family along.")), hint()];
+    let mut members = vec![
+        required("token", text("An access token, which goes alone, or a refresh token, which takes its family along.")),
+        hint(),
+    ];
     members.extend(client());
     let named = operation
         .named(PROTOCOL, "revoke", "Ends a token (RFC 7009)")
         .explained("A token that is unknown, dead or another client's changes nothing, and is no error.")
         .proven_by(&[(CLIENT, &[]), ("", &[])]);
-    form(named, members, &[FORM, JSON, "text/yaml"])
-        .answers(200, "It is worth nothing now.")
-        .refuses(&[InvalidRequest, InvalidClient, TemporarilyUnavailable])
+    form(named, members, &[FORM, JSON, "text/yaml"]).answers(200, "It is worth nothing now.").refuses(&[
+        InvalidRequest,
+        InvalidClient,
+        TemporarilyUnavailable,
+    ])
 }
 
 /// `GET` of the logout endpoint
@@ -207,7 +245,8 @@ pub(in crate::web) fn logout(operation: Operation<'_>) -> Operation<'_> {
 
 /// `POST` of the logout endpoint
 pub(in crate::web) fn logout_post(operation: Operation<'_>) -> Operation<'_> {
-    let named = operation.named(PROTOCOL, "logoutByPost", "The same by a form, of a client or of the confirmation page");
+    let named =
+        operation.named(PROTOCOL, "logoutByPost", "The same by a form, of a client or of the confirmation page");
     form(signs_out(named), logout_request(), &[FORM, JSON, "text/yaml"])
 }
 
@@ -234,7 +273,11 @@ fn logout_request() -> Vec<Member> {
 /// `GET` of the session frame
 pub(in crate::web) fn check_session(operation: Operation<'_>) -> Operation<'_> {
     operation
-        .named(PROTOCOL, "checkSession", "The frame that tells pages whether the session changed (OpenID Connect Session Management 1.0 §3.2)")
+        .named(
+            PROTOCOL,
+            "checkSession",
+            "The frame that tells pages whether the session changed (OpenID Connect Session Management 1.0 §3.2)",
+        )
         .answers_with(200, "The frame.", "text/html", &json!({ "type": "string" }))
 }
 
@@ -244,7 +287,8 @@ pub(in crate::web) fn check_session_post(operation: Operation<'_>) -> Operation<
         optional("said", text("The session_state that the client has.")),
         optional("origin", text("The origin of the client's page.")),
     ];
-    let named = operation.named(PROTOCOL, "compareSession", "Compares for the frame's script, in browsers that cannot hash");
+    let named =
+        operation.named(PROTOCOL, "compareSession", "Compares for the frame's script, in browsers that cannot hash");
     form(named, members, &[FORM, JSON, "text/yaml"])
         .answers_with(200, "How it compares.", "text/plain", &word(&["unchanged", "changed", "error"], ""))
         .refuses(&[InvalidRequest])
@@ -289,7 +333,8 @@ fn client() -> [Member; 4] {
 }
 
 fn resource() -> Member {
-    let mut resources = list(uri("A resource."), "What the tokens are for (RFC 8707); as often as there are resources.");
+    let mut resources =
+        list(uri("A resource."), "What the tokens are for (RFC 8707); as often as there are resources.");
     resources["maxItems"] = json!(MAX_RESOURCES);
     optional(RESOURCE, resources)
 }
@@ -301,7 +346,11 @@ fn hint() -> Member {
 /// `GET /initiate_login`
 pub(in crate::web) fn initiate_login(operation: Operation<'_>) -> Operation<'_> {
     operation
-        .named(PROTOCOL, "initiateLogin", "A link that begins a sign-in at a client's initiate_login_uri (OpenID Connect Core §4)")
+        .named(
+            PROTOCOL,
+            "initiateLogin",
+            "A link that begins a sign-in at a client's initiate_login_uri (OpenID Connect Core §4)",
+        )
         .parameter(Place::Query, required("client_id", text("The client.")))
         .shows("Where nobody vouches for the client: a page that says where it leads.")
         .answers(303, "To the client, with iss.")

@@ -23,11 +23,18 @@ pub(in crate::web) fn login(operation: Operation<'_>) -> Operation<'_> {
 
 /// `POST /login`
 pub(in crate::web) fn sign_in(operation: Operation<'_>) -> Operation<'_> {
-    let members = [optional("username", text("An id, a user name or an e-mail address.")), optional("password", text("The password."))];
+    let members = [
+        optional("username", text("An id, a user name or an e-mail address.")),
+        optional("password", text("The password.")),
+    ];
     posted(operation.named(PAGES, "signIn", "Signs in, and goes on with the request in the address"), members)
         .answers_with(403, "The page again: this does not sign anybody in.", "text/html", &html())
         .answers_with(429, "The page again: too many tries.", "text/html", &html())
-        .with_header(429, "Retry-After", json!({ "type": "integer", "description": "Seconds after which another try may succeed." }))
+        .with_header(
+            429,
+            "Retry-After",
+            json!({ "type": "integer", "description": "Seconds after which another try may succeed." }),
+        )
 }
 
 /// `GET` of the other pages that stand on the way of an authorization request
@@ -89,14 +96,21 @@ pub(in crate::web) fn sandbox(operation: Operation<'_>) -> Operation<'_> {
 
 /// `GET /sandbox/{flow}`
 pub(in crate::web) fn sandbox_flow(operation: Operation<'_>) -> Operation<'_> {
-    visited(page(flow(operation.named(PAGES, "sandboxFlow", "A flow: its inputs, and the requests as they will be sent"))))
-        .answers_with(404, "There is no such flow.", "text/html", &html())
+    visited(page(flow(operation.named(
+        PAGES,
+        "sandboxFlow",
+        "A flow: its inputs, and the requests as they will be sent",
+    ))))
+    .answers_with(404, "There is no such flow.", "text/html", &html())
 }
 
 /// `POST /sandbox/{flow}`
 pub(in crate::web) fn sandbox_send(operation: Operation<'_>) -> Operation<'_> {
     let members = [optional("decision", text("`send` sends the request; anything else draws the page anew."))];
-    visited(posted(flow(operation.named(PAGES, "sandboxSend", "Sends a flow's requests and shows the answers")), members))
+    visited(posted(
+        flow(operation.named(PAGES, "sandboxSend", "Sends a flow's requests and shows the answers")),
+        members,
+    ))
 }
 
 /// `GET /sandbox/callback`
@@ -106,7 +120,10 @@ pub(in crate::web) fn sandbox_callback(operation: Operation<'_>) -> Operation<'_
 
 /// `POST /sandbox/callback`
 pub(in crate::web) fn sandbox_redeem(operation: Operation<'_>) -> Operation<'_> {
-    visited(posted(operation.named(PAGES, "sandboxRedeem", "Trades the code for tokens, with the secret that was asked for"), []))
+    visited(posted(
+        operation.named(PAGES, "sandboxRedeem", "Trades the code for tokens, with the secret that was asked for"),
+        [],
+    ))
 }
 
 /// `GET /sandbox/signed_out`
@@ -116,7 +133,8 @@ pub(in crate::web) fn sandbox_signed_out(operation: Operation<'_>) -> Operation<
 
 /// `GET /dev/start`
 pub(in crate::web) fn dev_start(operation: Operation<'_>) -> Operation<'_> {
-    page(operation.named(DEV, "start", "Begins the code flow of the sandbox with the demo client")).answers(303, "To the login page, or back.")
+    page(operation.named(DEV, "start", "Begins the code flow of the sandbox with the demo client"))
+        .answers(303, "To the login page, or back.")
 }
 
 /// `GET /dev/explanations/{id}`
@@ -154,7 +172,10 @@ fn flow(operation: Operation<'_>) -> Operation<'_> {
 }
 
 fn visited(operation: Operation<'_>) -> Operation<'_> {
-    operation
-        .answers(303, "To the login page first, or on.")
-        .answers_with(403, "Whoever is signed in is no administrator.", "text/html", &html())
+    operation.answers(303, "To the login page first, or on.").answers_with(
+        403,
+        "Whoever is signed in is no administrator.",
+        "text/html",
+        &html(),
+    )
 }

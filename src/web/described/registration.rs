@@ -24,8 +24,11 @@ pub(in crate::web) fn register(operation: Operation<'_>) -> Operation<'_> {
 
 /// `GET` of a registration
 pub(in crate::web) fn read(operation: Operation<'_>) -> Operation<'_> {
-    registered(managed(operation.named(REGISTRATION, "readRegistration", "What a client is registered as (RFC 7592 §2.1)")), 200)
-        .refuses(&[InvalidToken, TemporarilyUnavailable])
+    registered(
+        managed(operation.named(REGISTRATION, "readRegistration", "What a client is registered as (RFC 7592 §2.1)")),
+        200,
+    )
+    .refuses(&[InvalidToken, TemporarilyUnavailable])
 }
 
 /// `PUT` of a registration
@@ -37,22 +40,27 @@ pub(in crate::web) fn update(operation: Operation<'_>) -> Operation<'_> {
 
 /// `DELETE` of a registration
 pub(in crate::web) fn delete(operation: Operation<'_>) -> Operation<'_> {
-    managed(operation.named(REGISTRATION, "deleteRegistration", "Ends a registration and all that was issued to the client (RFC 7592 §2.3)"))
-        .answers(204, "It is gone.")
-        .refuses(&[InvalidToken, TemporarilyUnavailable])
+    managed(operation.named(
+        REGISTRATION,
+        "deleteRegistration",
+        "Ends a registration and all that was issued to the client (RFC 7592 §2.3)",
+    ))
+    .answers(204, "It is gone.")
+    .refuses(&[InvalidToken, TemporarilyUnavailable])
 }
 
 fn managed(operation: Operation<'_>) -> Operation<'_> {
-    operation
-        .proven_by(&[(REGISTRATION_TOKEN, &[])])
-        .parameter(Place::Path, required("client_id", text("The client.")))
+    operation.proven_by(&[(REGISTRATION_TOKEN, &[])]).parameter(Place::Path, required("client_id", text("The client.")))
 }
 
 fn takes_metadata(mut operation: Operation<'_>) -> Operation<'_> {
     let schema = metadata(&mut operation);
-    operation
-        .body(&[JSON], &schema, true)
-        .answers_with(413, "The body is too large.", JSON, &error(&[InvalidClientMetadata.as_str()]))
+    operation.body(&[JSON], &schema, true).answers_with(
+        413,
+        "The body is too large.",
+        JSON,
+        &error(&[InvalidClientMetadata.as_str()]),
+    )
 }
 
 fn registered(mut operation: Operation<'_>, status: u16) -> Operation<'_> {

@@ -127,7 +127,10 @@ fn change(mut operation: Operation<'_>) -> Operation<'_> {
     let operation = operation
         .named(ADMINISTRATION, &format!("patch{kind}"), &format!("Changes: {kind}"))
         .explained("An object is a merge patch (RFC 7396), an array a JSON Patch (RFC 6902).")
-        .parameter(Place::Query, optional("_method", word(&["merge-patch", "json-patch"], "Which it is, where the body does not show it.")));
+        .parameter(
+            Place::Query,
+            optional("_method", word(&["merge-patch", "json-patch"], "Which it is, where the body does not show it.")),
+        );
     let operation = matched(of_id(administers(operation))).body(
         &[JSON, "application/merge-patch+json", "application/json-patch+json", "text/yaml"],
         &patch,
@@ -165,10 +168,7 @@ pub(in crate::web) fn bundle(operation: Operation<'_>) -> Operation<'_> {
         optional("ifMatch", text("The version that must be the present one.")),
         optional("ifNoneMatch", text("`*`: there must be none yet.")),
     ]);
-    let entry = object([
-        optional("resource", json!({ "type": "object" })),
-        optional("request", request),
-    ]);
+    let entry = object([optional("resource", json!({ "type": "object" })), optional("request", request)]);
     let bundle = object([
         optional("resourceType", json!({ "const": "Bundle" })),
         optional("type", word(&["transaction", "batch"], "transaction, where it is not said.")),
@@ -177,7 +177,13 @@ pub(in crate::web) fn bundle(operation: Operation<'_>) -> Operation<'_> {
     let answer = closed([
         required("resourceType", json!({ "const": "Bundle" })),
         required("type", word(&["transaction-response", "batch-response"], "")),
-        required("entry", list(object([required("response", json!({ "type": "object", "required": ["status"] }))]), "What each came to.")),
+        required(
+            "entry",
+            list(
+                object([required("response", json!({ "type": "object", "required": ["status"] }))]),
+                "What each came to.",
+            ),
+        ),
     ]);
     let operation = administers(operation.named(ADMINISTRATION, &id, "Makes the changes of a Bundle"))
         .explained("All in one transaction. A batch whose entries cannot all be made is made entry by entry, and each says how it went.")
@@ -192,7 +198,9 @@ fn at_root<'a>(operation: Operation<'a>, id: &str) -> (String, Operation<'a>) {
 
 fn find_sessions(mut operation: Operation<'_>) -> Operation<'_> {
     let found = session_schema(&mut operation);
-    let operation = operation.named(ADMINISTRATION, "searchSession", "Searches: Session").explained("Logins and issued tokens, newest first.");
+    let operation = operation
+        .named(ADMINISTRATION, "searchSession", "Searches: Session")
+        .explained("Logins and issued tokens, newest first.");
     let count = json!({ "type": "integer", "minimum": 1, "maximum": MAX_COUNT, "default": DEFAULT_COUNT, "description": "Results on a page." });
     let operation = administers(operation).query([
         optional("user", text("The id of a user.")),
@@ -269,7 +277,10 @@ fn matched(operation: Operation<'_>) -> Operation<'_> {
 }
 
 fn page_number() -> crate::openapi::schema::Member {
-    optional("_page", json!({ "type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1, "description": "The page." }))
+    optional(
+        "_page",
+        json!({ "type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1, "description": "The page." }),
+    )
 }
 
 /// A document as the answer.
@@ -279,7 +290,10 @@ fn shown<'a>(operation: Operation<'a>, status: u16, what: &str, schema: &Value) 
 
 /// A `searchset` as the answer.
 fn finds(operation: Operation<'_>, found: Value) -> Operation<'_> {
-    let link = closed([required("relation", word(&["first", "self", "previous", "next", "last"], "")), required("url", uri(""))]);
+    let link = closed([
+        required("relation", word(&["first", "self", "previous", "next", "last"], "")),
+        required("url", uri("")),
+    ]);
     let entry = closed([
         required("fullUrl", uri("")),
         required("resource", found),
@@ -303,9 +317,11 @@ fn written(operation: Operation<'_>) -> Operation<'_> {
 }
 
 fn gone(operation: Operation<'_>) -> Operation<'_> {
-    refused(operation, &[404, 410])
-        .with_header(200, "ETag", text("The version, for If-Match."))
-        .with_header(200, "Last-Modified", json!({ "type": "string" }))
+    refused(operation, &[404, 410]).with_header(200, "ETag", text("The version, for If-Match.")).with_header(
+        200,
+        "Last-Modified",
+        json!({ "type": "string" }),
+    )
 }
 
 /// Refusals, and those that every operation of an administrator may meet.
@@ -327,7 +343,9 @@ fn refused<'a>(mut operation: Operation<'a>, statuses: &[u16]) -> Operation<'a> 
             503 => "Busy, or without its database for the moment.",
             _ => "The server's own fault; its log tells more.",
         };
-        operation = FORMATS.into_iter().fold(operation, |operation, format| operation.answers_with(status, what, format, &outcome));
+        operation = FORMATS
+            .into_iter()
+            .fold(operation, |operation, format| operation.answers_with(status, what, format, &outcome));
     }
     operation.with_header(401, "WWW-Authenticate", text("Basic.")).with_header(503, "Retry-After", whole("Seconds."))
 }

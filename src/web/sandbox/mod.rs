@@ -5,9 +5,9 @@
 //! and it knows nothing that an application would not, but for the list of clients ([`flow`]). In `dev` everybody may use it, elsewhere
 //! an administrator ([`visitor`]). Secrets that are typed in are sent once: they are in no address, no cookie, no page and no log.
 
+use axum::Extension;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::Extension;
 
 use self::call::Answer;
 use self::flow::{Flow, GROUPS, Inputs, callback_uri, clients, comes_back};

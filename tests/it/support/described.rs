@@ -23,9 +23,9 @@ pub(crate) fn item(path: &str) -> Option<(&'static str, &'static Value)> {
     };
     let fits = |template: &str| {
         let mut parts = below.split('/');
-        let fits = template.split('/').all(|part| {
-            parts.next().is_some_and(|found| part == found || part.starts_with('{') && !found.is_empty())
-        });
+        let fits = template
+            .split('/')
+            .all(|part| parts.next().is_some_and(|found| part == found || part.starts_with('{') && !found.is_empty()));
         fits && parts.next().is_none()
     };
     let aliases = |item: &'static Value| item["x-aliases"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -41,7 +41,10 @@ pub(crate) fn check(method: &str, path: &str, status: u16, content_type: &str, b
     let Some((template, item)) = item(path) else { return };
     let operation = &item[method.to_ascii_lowercase()];
     if operation.is_null() || ANYWHERE.contains(&status) {
-        assert!(!operation.is_null() || status >= 400, "{method} {path} is not described, and answered {status}: {body}");
+        assert!(
+            !operation.is_null() || status >= 400,
+            "{method} {path} is not described, and answered {status}: {body}"
+        );
         return;
     }
     let place = format!("{method} {template} ({status})");
@@ -64,15 +67,19 @@ pub(crate) fn check(method: &str, path: &str, status: u16, content_type: &str, b
 }
 
 /// Fails where a value is not as a schema of the document says.
-pub(crate) fn hold(place: &str, schema: &Value, value: &Value) {
-    let validator = {
-        let mut validators = VALIDATORS.lock().unwrap();
-        let make = || Arc::new(jsonschema::validator_for(&whole(schema)).unwrap_or_else(|error| panic!("{place}: {error}")));
-        Arc::clone(validators.entry(schema.to_string()).or_insert_with(make))
-    };
-    let wrong: Vec<_> =
-        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+fn hold(place: &str, schema: &Value, value: &Value) {
+    let wrong = problems(schema, value);
     assert!(wrong.is_empty(), "{place} is not as its schema says: {wrong:#?}\n{value:#}");
+}
+
+/// What about a value is not as a schema of the document says.
+pub(crate) fn problems(schema: &Value, value: &Value) -> Vec<String> {
+    let validator = {
+        let make =
+            || Arc::new(jsonschema::validator_for(&whole(schema)).unwrap_or_else(|error| panic!("{schema}: {error}")));
+        Arc::clone(VALIDATORS.lock().unwrap().entry(schema.to_string()).or_insert_with(make))
+    };
+    validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 /// A schema with what it refers to.
