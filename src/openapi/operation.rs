@@ -163,7 +163,10 @@ impl<'a> Operation<'a> {
             if answer.get("headers").is_none() {
                 answer["headers"] = json!({});
             }
-            answer["headers"][name] = json!({ "description": description, "schema": schema });
+            answer["headers"][name] = json!({ "schema": schema });
+            if let Some(description) = description {
+                answer["headers"][name]["description"] = description;
+            }
         }
         self
     }

@@ -50,6 +50,9 @@ impl Schemas {
                 if let Some(kinds) = schema["type"].as_array_mut() {
                     kinds.retain(|kind| kind != "null");
                 }
+                if schema.get("default").is_some_and(Value::is_null) {
+                    schema.as_object_mut().and_then(|schema| schema.shift_remove("default"));
+                }
                 Member { required: is_required(&name), name, schema }
             })
             .collect()

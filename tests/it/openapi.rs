@@ -98,6 +98,11 @@ fn its_schemas_are_schemas_and_its_references_lead_somewhere() {
     }
     let mut referred = BTreeSet::new();
     within(&DOCUMENT, &mut |value| {
+        // Nothing in OpenAPI is null; a JSON Schema may name it, by the word.
+        assert!(
+            !value.as_object().is_some_and(|members| members.get("description").is_some_and(Value::is_null)),
+            "{value}"
+        );
         if let Some(schema) = value.get("schema") {
             jsonschema::meta::validate(schema).unwrap_or_else(|error| panic!("{schema}: {error}"));
         }
@@ -353,7 +358,7 @@ async fn answers_are_as_their_schemas_say() {
         seen.insert(format!("{method} {path} {authorization}"), status);
     }
     let well = seen.values().filter(|status| **status < 400).count();
-    assert!(well >= 30 && seen.len() - well >= 10, "{seen:#?}");
+    assert!(well >= 20 && seen.len() - well >= 10, "{seen:#?}");
 }
 
 /// A request, whose answer is held against the document.
