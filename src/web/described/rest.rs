@@ -156,7 +156,7 @@ pub(in crate::web) fn put_many(operation: Operation<'_>) -> Operation<'_> {
     let resources = list(json!({ "type": "object", "required": ["resourceType", "id"] }), "Documents.");
     let operation = administers(operation.named(ADMINISTRATION, &id, "Creates or replaces many, in one transaction"))
         .body(&FORMATS, &resources, true);
-    refused(shown(operation, 200, "The documents as they are now.", &resources), &[400, 405, 409, 413, 415, 422])
+    refused(shown(operation, 200, "The documents as they are now.", &resources), &[400, 404, 405, 409, 413, 415, 422])
 }
 
 /// `POST /`
