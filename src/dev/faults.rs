@@ -200,7 +200,7 @@ pub(super) fn map() -> Map {
         .route(
             ["/dev/faults/{id}"],
             delete(remove, |call| {
-                call.control("removeFault", "Takes a rule away", &[400, 404])
+                call.control("removeFault", "Takes a rule away", &[404])
                     .parameter(Place::Path, required("id", whole("Its number.")))
                     .answers(204, "It is gone.")
             }),
@@ -366,10 +366,10 @@ async fn clear(Extension(desk): Extension<Arc<Desk>>) -> StatusCode {
 }
 
 /// `DELETE /dev/faults/{id}`
-async fn remove(Extension(desk): Extension<Arc<Desk>>, Path(id): Path<u64>) -> Result<StatusCode, Wrong> {
+async fn remove(Extension(desk): Extension<Arc<Desk>>, Path(id): Path<String>) -> Result<StatusCode, Wrong> {
     let mut rules = desk.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
     let before = rules.all.len();
-    rules.all.retain(|standing| standing.id != id);
+    rules.all.retain(|standing| standing.id.to_string() != id);
     match rules.all.len() < before {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Wrong::absent(format!("there is no fault {id}"))),

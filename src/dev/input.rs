@@ -106,6 +106,7 @@ pub(super) struct Switch(pub(super) bool);
 
 impl Switch {
     /// Whether it goes without saying.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub(super) const fn is_off(&self) -> bool {
         !self.0
     }

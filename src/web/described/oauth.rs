@@ -1,4 +1,5 @@
 //! The endpoints of the protocol.
+#![allow(clippy::enum_glob_use, reason = "lists of codes are read for the codes")]
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
 //! Dynamic registration (RFC 7591) and its management (RFC 7592).
+#![allow(clippy::enum_glob_use, reason = "lists of codes are read for the codes")]
 
 use serde_json::{Value, json};
 
