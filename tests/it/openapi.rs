@@ -127,10 +127,10 @@ async fn the_command_prints_it_the_same_in_each_run_without_settings_and_dev_ser
     let server = Server::dev(Database::Sqlite).await;
     server.control("POST", "/dev/realms?name=a", Value::Null).await;
     for below in ["", "/realms/a"] {
-        let (status, mut served) = server.control("GET", &format!("{below}/dev/openapi.json"), Value::Null).await;
-        assert_eq!((status, &served["servers"][0]["url"]), (200, &json!(format!("{}{below}", server.issuer()))));
-        served["servers"] = printed["servers"].clone();
-        assert_eq!(served, printed);
+        let (status, mut told) = server.control("GET", &format!("{below}/dev/openapi.json"), Value::Null).await;
+        assert_eq!((status, &told["servers"][0]["url"]), (200, &json!(format!("{}{below}", server.issuer()))));
+        told["servers"] = printed["servers"].clone();
+        assert_eq!(told, printed);
     }
     let real = Server::start(Database::Sqlite).await;
     assert_eq!(real.http.get(real.url("/dev/openapi.json")).send().await.unwrap().status(), 404);
