@@ -25,6 +25,7 @@
 //! | [`identity`] | who the person is: sign-in, its throttle, logins of browsers, the queue for slow hashes |
 //! | [`oauth`] | the rules of OAuth 2.0 and OpenID Connect: a verb of [`oauth::Provider`] per endpoint, each grant a file |
 //! | [`dialect`] | how other providers speak, as data: what `dev` stands in for them with |
+//! | [`openapi`] | the words in which the server describes what it serves; the maps of URLs in [`web`] and [`dev`] use them |
 //! | [`outbound`] | the one guarded HTTP client for everything the server fetches or posts |
 //! | [`registration`] | clients that register themselves: what they may say, who vouches for them, how they change it |
 //! | [`resources`] | the documents administrators PUT: read, checked, changed, shown; bundles |
@@ -54,6 +55,7 @@ pub mod dialect;
 pub mod domain;
 pub mod identity;
 pub mod oauth;
+pub mod openapi;
 pub mod outbound;
 pub mod randomness;
 pub mod realm;

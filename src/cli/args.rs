@@ -65,6 +65,9 @@ pub(super) enum Command {
     /// Exit with 0 when the server is ready
     #[command(after_help = HEALTH)]
     Health(HealthArgs),
+    /// Print the OpenAPI 3.1 document of all that a server answers
+    #[command(name = "openapi", after_help = OPENAPI)]
+    OpenApi,
 }
 
 const DEV: &str = "Examples:
@@ -127,6 +130,12 @@ const HEALTH: &str = "Examples:
   countersign health
   countersign health --url http://127.0.0.1:8080
   HEALTHCHECK CMD [\"countersign\", \"health\"]   in a Dockerfile";
+
+const OPENAPI: &str = "Examples:
+  countersign openapi > openapi.json
+  countersign openapi | jq '.paths | keys'
+
+It needs no settings and no database. `countersign dev` serves the same at /dev/openapi.json.";
 
 fn with_secrets(examples: &str) -> String {
     format!("{}\n{examples}", secrets_help::<Server>())

@@ -1,7 +1,7 @@
 //! The command line: `countersign COMMAND`.
 //!
 //! [`args`] has its shape and its help, [`flags`] the settings as flags. Each command is a file: [`serve`] for `dev` and
-//! `serve`, [`bundles`] for `migrate`, `check`, `apply` and `export`, [`keys`], [`users`], [`clients`], [`explain`], [`health`];
+//! `serve`, [`bundles`] for `migrate`, `check`, `apply` and `export`, [`keys`], [`users`], [`clients`], [`explain`], [`health`], [`openapi`];
 //! [`perform`] and [`token`] are what a client of any issuer does, on [`wire`] and with what [`issuer`] finds. The others read
 //! settings ([`crate::config`]), call the rooms that know the rules, and print. Logs go to stderr; stdout carries only what
 //! was asked for, through [`output`].
@@ -18,6 +18,7 @@ mod health;
 mod issuer;
 mod keys;
 mod logging;
+mod openapi;
 mod output;
 mod perform;
 mod pinned;
@@ -67,6 +68,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Perform(command) => block_on(perform::run(command)),
         Command::Token(command) => block_on(token::run(command)),
         Command::Health(args) => block_on(health::run(args)),
+        Command::OpenApi => {
+            openapi::run();
+            Ok(())
+        }
     }
 }
 

@@ -7,44 +7,39 @@ use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use serde_json::json;
 use tower::ServiceExt as _;
 
 use super::desk::Desk;
-use super::{Desks, claims, clock, exchange, faults, forge, journal, realms, sign_in, snapshots, whose};
+use super::{Desks, claims, clock, exchange, faults, forge, journal, openapi, realms, sign_in, snapshots, whose};
 use crate::domain::internal::Internal;
 use crate::domain::secret::Digest;
 use crate::oauth::Failure;
 use crate::realm::Error;
 use crate::web::body::bearer;
+use crate::web::map::Map;
 use crate::web::{Door, csrf, guard};
 
 /// The address as it was asked for, with the path of the issuer.
 #[derive(Clone)]
 struct Asked(Uri);
 
-/// Where the control API is: all realms share it, so that a thousand of them have one map.
-static MAP: LazyLock<Router> = LazyLock::new(|| {
-    Router::new()
-        .route("/dev/claims", get(claims::list).post(claims::give).delete(claims::clear))
-        .route("/dev/clock", get(clock::show).post(clock::turn))
-        .route("/dev/faults", get(faults::list).post(faults::add).delete(faults::clear))
-        .route("/dev/faults/{id}", delete(faults::remove))
-        .route("/dev/hands-free", get(sign_in::policy).post(sign_in::set_policy))
-        .route("/dev/journal", get(journal::show).delete(journal::clear))
-        .route("/dev/realms", get(realms::list).post(realms::found))
-        .route("/dev/realms/{name}", get(realms::show).delete(realms::end))
-        .route("/dev/reset", post(snapshots::reset))
-        .route("/dev/sign-in", post(sign_in::sign_in))
-        .route("/dev/tokens", post(forge::forge))
-        .route("/dev/snapshots", get(snapshots::list))
-        .route("/dev/snapshots/{name}", post(snapshots::keep).delete(snapshots::forget))
-        .route("/dev/snapshots/{name}/restore", post(snapshots::restore))
-        .route_layer(middleware::from_fn(admit))
-        .fallback(site)
-});
+/// The control API, a part for each subject. All realms share it, so that a thousand of them have one map.
+pub(super) fn map() -> Map {
+    claims::map()
+        .merge(clock::map())
+        .merge(faults::map())
+        .merge(forge::map())
+        .merge(journal::map())
+        .merge(openapi::map())
+        .merge(realms::map())
+        .merge(sign_in::map())
+        .merge(snapshots::map())
+}
+
+static MAP: LazyLock<Router> =
+    LazyLock::new(|| map().into_router().route_layer(middleware::from_fn(admit)).fallback(site));
 
 /// Answers a request to a realm: a control call here, everything else by its site.
 pub(super) async fn answer(desks: Desks, desk: Arc<Desk>, mut request: Request) -> Response {
@@ -152,6 +147,19 @@ impl Wrong {
     }
 }
 
+/// The code that goes with a status.
+pub(super) fn code(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::CONFLICT => "conflict",
+        StatusCode::UNPROCESSABLE_ENTITY => "invalid_bundle",
+        status if status.is_server_error() => "server_error",
+        _ => "invalid_request",
+    }
+}
+
 impl From<Error> for Wrong {
     fn from(error: Error) -> Self {
         match error {
@@ -184,18 +192,10 @@ impl From<Failure> for Wrong {
 
 impl IntoResponse for Wrong {
     fn into_response(self) -> Response {
-        let code = match self.status {
-            StatusCode::NOT_FOUND => "not_found",
-            StatusCode::UNAUTHORIZED => "unauthorized",
-            StatusCode::FORBIDDEN => "forbidden",
-            StatusCode::CONFLICT => "conflict",
-            StatusCode::UNPROCESSABLE_ENTITY => "invalid_bundle",
-            status if status.is_server_error() => "server_error",
-            _ => "invalid_request",
-        };
         if self.status.is_server_error() {
             tracing::error!(error = self.description, "a control call failed");
         }
-        (self.status, Json(json!({ "error": code, "error_description": self.description }))).into_response()
+        (self.status, Json(json!({ "error": code(self.status), "error_description": self.description })))
+            .into_response()
     }
 }

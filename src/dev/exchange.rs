@@ -57,11 +57,15 @@ pub(super) struct Asked {
 
 /// Refuses what is no endpoint.
 pub(super) fn known(endpoint: &str) -> Result<(), Wrong> {
-    let names: Vec<_> = ENDPOINTS.iter().map(|(name, _)| *name).chain(OTHERS.iter().map(|(name, _)| *name)).collect();
-    match names.contains(&endpoint) {
+    match endpoints().any(|known| known == endpoint) {
         true => Ok(()),
-        false => Err(Wrong::request(format!("endpoint is one of {}", names.join(", ")))),
+        false => Err(Wrong::request(format!("endpoint is one of {}", endpoints().collect::<Vec<_>>().join(", ")))),
     }
+}
+
+/// The endpoints by their names.
+pub(super) fn endpoints() -> impl Iterator<Item = &'static str> {
+    ENDPOINTS.iter().map(|(name, _)| *name).chain(OTHERS.iter().map(|(name, _)| *name))
 }
 
 impl Asked {

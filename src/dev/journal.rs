@@ -12,21 +12,31 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http_body_util::BodyExt;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use super::control::Wrong;
 use super::desk::Desk;
-use super::exchange::{Asked, known};
+use super::exchange::{Asked, endpoints, known};
 use super::faults::Rule;
-use super::input::seconds;
+use super::input::{self, Seconds, Whole};
+use super::openapi::Call;
 use crate::domain::time::Timestamp;
+use crate::oauth::explanation::Explanation;
+use crate::openapi::schema::optional;
 use crate::web::Explained;
+use crate::web::map::{self as web, get};
 
 /// So many entries are kept, so many bytes of them, and so many of an answer.
 const ENTRIES: usize = 1_000;
 const BYTES: usize = 16 * 1_024 * 1_024;
 const ANSWER: usize = 64 * 1_024;
+/// So many are shown, where nobody says.
+const LIMIT: usize = 100;
+/// What stands before the name of a parameter that requests are picked by.
+const PARAM: &str = "param.";
 /// Nobody waits longer: requests end after thirty seconds.
 const LONGEST_WAIT: i64 = 25;
 
@@ -55,9 +65,9 @@ struct Entry {
     location: Option<String>,
     body: Value,
     /// The code of the refusal, and why.
-    refused: Option<(String, String, Value)>,
+    refused: Option<(String, String, Explanation)>,
     /// The fault that it suffered, and whether the answer was lost by it.
-    fault: Option<Value>,
+    fault: Option<Rule>,
     dropped: bool,
     /// How large it is, more or less, in bytes.
     size: usize,
@@ -87,10 +97,8 @@ impl Journal {
         let size = shown.len() + asked.size();
         let body = serde_json::from_str(&shown).unwrap_or_else(|_| Value::String(shown.into_owned()));
         let explained = parts.extensions.get::<Explained>();
-        let refused = explained.and_then(|why| {
-            let explanation = serde_json::to_value(&why.explanation).unwrap_or_default();
-            Some((why.error?.to_owned(), why.description.clone(), explanation))
-        });
+        let refused =
+            explained.and_then(|why| Some((why.error?.to_owned(), why.description.clone(), why.explanation.clone())));
         let entry = Entry {
             id: 0,
             at,
@@ -102,7 +110,7 @@ impl Journal {
             body,
             refused,
             dropped: fault.is_some_and(Rule::drops),
-            fault: fault.map(|rule| serde_json::to_value(rule).unwrap_or_default()),
+            fault: fault.cloned(),
             size,
         };
         {
@@ -133,69 +141,137 @@ impl Journal {
 }
 
 /// Which entries somebody asks for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 struct Wanted {
+    /// Of this client.
     client_id: Option<String>,
+    /// Of this endpoint.
+    #[schemars(extend("enum" = endpoints().collect::<Vec<_>>()))]
     endpoint: Option<String>,
+    /// `ok`, the code of an error, or `dropped`.
     outcome: Option<String>,
-    status: Option<u16>,
-    since: u64,
-    params: BTreeMap<String, String>,
-    limit: usize,
-    wait: i64,
-    count: Option<usize>,
+    /// With this status.
+    status: Option<Whole>,
+    /// After the entry of this number.
+    since: Option<Whole>,
+    /// The newest so many; a hundred, where nobody says.
+    limit: Option<Whole>,
+    /// So long until one matches, or as many as `count` says.
+    #[schemars(range(min = 0, max = LONGEST_WAIT))]
+    wait: Option<Seconds>,
+    /// 409 where another number matches.
+    count: Option<Whole>,
+    #[serde(skip)]
+    params: Vec<(String, String)>,
 }
 
 impl Wanted {
     fn parse(query: &str) -> Result<Self, Wrong> {
-        let mut wanted = Self { limit: 100, ..Self::default() };
+        let mut fields = Vec::new();
+        let mut params = Vec::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()).into_owned() {
-            let number = || value.parse::<usize>().map_err(|_| Wrong::request(format!("{name} is a number")));
-            match &*name {
-                "client_id" => wanted.client_id = Some(value),
-                "endpoint" => {
-                    known(&value)?;
-                    wanted.endpoint = Some(value);
-                }
-                "outcome" => wanted.outcome = Some(value),
-                "status" => wanted.status = Some(u16::try_from(number()?).unwrap_or_default()),
-                "since" => wanted.since = number()? as u64,
-                "limit" => wanted.limit = number()?,
-                "count" => wanted.count = Some(number()?),
-                "wait" => {
-                    let wait = seconds(&value).filter(|wait| (0..=LONGEST_WAIT).contains(wait));
-                    wanted.wait = wait.ok_or_else(|| Wrong::request("wait is a duration up to 25s, such as 5s"))?;
-                }
-                other => match other.strip_prefix("param.") {
-                    Some(param) => drop(wanted.params.insert(param.to_owned(), value)),
-                    None => {
-                        return Err(Wrong::request(format!(
-                            "unknown parameter {other}; there are client_id, endpoint, outcome, status, since, limit, count, wait, and \
-                             param.NAME for each parameter of the request"
-                        )));
-                    }
-                },
+            match name.strip_prefix(PARAM) {
+                Some(param) => params.push((param.to_owned(), value)),
+                None => fields.push((name, value)),
             }
+        }
+        let wanted = Self { params, ..input::fields(fields)? };
+        wanted.endpoint.as_deref().map_or(Ok(()), known)?;
+        if wanted.wait.is_some_and(|wait| !(0..=LONGEST_WAIT).contains(&wait.0)) {
+            return Err(Wrong::request("wait is a duration up to 25s, such as 5s"));
         }
         Ok(wanted)
     }
 
     fn matches(&self, entry: &Entry) -> bool {
-        let has = |(name, value): (&String, &String)| {
+        let has = |(name, value): &(String, String)| {
             entry.asked.params.iter().any(|(other, found)| other == name && found == value)
         };
-        entry.id > self.since
+        entry.id > self.since.map_or(0, |since| since.0)
             && entry.asked.is(self.endpoint.as_deref(), self.client_id.as_deref())
             && self.outcome.as_deref().is_none_or(|outcome| outcome == entry.outcome())
-            && self.status.is_none_or(|status| status == entry.status)
+            && self.status.is_none_or(|status| status.0 == u64::from(entry.status))
             && self.params.iter().all(has)
     }
 }
 
+/// A request and its answer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JournalEntry")]
+struct Shown {
+    /// Its number.
+    id: u64,
+    /// What the clock showed.
+    time: String,
+    #[schemars(extend("enum" = endpoints().collect::<Vec<_>>()))]
+    endpoint: &'static str,
+    client_id: Option<String>,
+    user: Option<String>,
+    method: String,
+    /// Path and query.
+    target: String,
+    /// Those of query and body; passwords, client secrets and assertions are masked. One that was sent several times is a list.
+    parameters: Map<String, Value>,
+    status: u16,
+    /// `ok`, the code of the error wherever it went, or `dropped` by a fault.
+    outcome: String,
+    location: Option<String>,
+    /// The body of the answer, where it is JSON; else its text, where it is a JWT; else nothing.
+    answer: Value,
+    request_id: Option<String>,
+    /// The request as a line to paste; what is secret has to be filled in.
+    curl: String,
+    /// The fault that it suffered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Rule>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<Why>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Why {
+    /// What the caller was told.
+    description: String,
+    /// What was compared with what, and the fix.
+    explanation: Explanation,
+}
+
+/// Another number of exchanges than was counted on.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Miscounted {
+    error: &'static str,
+    error_description: String,
+    /// What matches.
+    entries: Vec<Shown>,
+}
+
+/// The calls of the journal.
+pub(super) fn map() -> web::Map {
+    web::Map::new().route(
+        ["/dev/journal"],
+        get(show, |call| {
+            let params = json!({
+                "type": "object", "propertyNames": { "pattern": format!("^{}", PARAM.replace('.', r"\.")) }, "additionalProperties": { "type": "string" },
+                "description": "`param.NAME=VALUE` for parameters of the requests.",
+            });
+            call.control("journal", "What was asked of the protocol endpoints and what was answered, the newest thousand", &[400])
+                .query_of::<Wanted>()
+                .query([optional("params", params)])
+                .answers_of::<Vec<Shown>>(200, "What matches, oldest first.")
+                .answers_of::<Miscounted>(409, "Another number matches than count says.")
+        })
+        .delete(clear, |call| call.control("clearJournal", "Forgets all", &[]).answers(204, "It is empty.")),
+    )
+}
+
 /// `GET /dev/journal`
-pub(super) async fn show(Extension(desk): Extension<Arc<Desk>>, RawQuery(query): RawQuery) -> Result<Response, Wrong> {
+async fn show(Extension(desk): Extension<Arc<Desk>>, RawQuery(query): RawQuery) -> Result<Response, Wrong> {
     let wanted = Wanted::parse(&query.unwrap_or_default())?;
-    let least = wanted.count.unwrap_or(1);
+    let size = |number: Whole| usize::try_from(number.0).unwrap_or(usize::MAX);
+    let least = wanted.count.map_or(1, size);
     let enough = async {
         loop {
             let grown = desk.journal.grown.notified();
@@ -208,14 +284,14 @@ pub(super) async fn show(Extension(desk): Extension<Arc<Desk>>, RawQuery(query):
             grown.await;
         }
     };
-    let _ = tokio::time::timeout(Duration::from_secs(wanted.wait.unsigned_abs()), enough).await;
+    let _ = tokio::time::timeout(Duration::from_secs(wanted.wait.unwrap_or_default().0.unsigned_abs()), enough).await;
     let found = desk.journal.matching(&wanted);
-    let newest = found.len().saturating_sub(wanted.limit);
+    let newest = found.len().saturating_sub(wanted.limit.map_or(LIMIT, size));
     let entries: Vec<_> = found[newest..].iter().map(|entry| entry.shown()).collect();
     match wanted.count {
-        Some(count) if count != found.len() => {
-            let said = format!("{} exchanges match, not {count}", found.len());
-            let body = json!({ "error": "conflict", "error_description": said, "entries": entries });
+        Some(count) if size(count) != found.len() => {
+            let error_description = format!("{} exchanges match, not {}", found.len(), count.0);
+            let body = Miscounted { error: "conflict", error_description, entries };
             Ok((StatusCode::CONFLICT, Json(body)).into_response())
         }
         _ => Ok(Json(entries).into_response()),
@@ -223,7 +299,7 @@ pub(super) async fn show(Extension(desk): Extension<Arc<Desk>>, RawQuery(query):
 }
 
 /// `DELETE /dev/journal`
-pub(super) async fn clear(Extension(desk): Extension<Arc<Desk>>) -> StatusCode {
+async fn clear(Extension(desk): Extension<Arc<Desk>>) -> StatusCode {
     desk.journal.clear();
     StatusCode::NO_CONTENT
 }
@@ -244,39 +320,37 @@ impl Entry {
         }
     }
 
-    fn shown(&self) -> Value {
+    fn shown(&self) -> Shown {
         let Asked { endpoint, method, target, client_id, user, params, .. } = &self.asked;
         let mut request: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, value) in params {
             request.entry(name).or_default().push(value);
         }
-        let request: serde_json::Map<_, _> = request
+        let parameters = request
             .into_iter()
             .map(|(name, values)| (name.to_owned(), if let [one] = values[..] { json!(one) } else { json!(values) }))
             .collect();
-        let mut shown = json!({
-            "id": self.id,
-            "time": self.at.rfc3339(),
-            "endpoint": endpoint,
-            "client_id": client_id,
-            "user": user,
-            "method": method.as_str(),
-            "target": target,
-            "parameters": request,
-            "status": self.status,
-            "outcome": self.outcome(),
-            "location": self.location,
-            "answer": self.body,
-            "request_id": self.request_id,
-            "curl": self.curl(),
-        });
-        if let Some(fault) = &self.fault {
-            shown["fault"] = fault.clone();
+        Shown {
+            id: self.id,
+            time: self.at.rfc3339(),
+            endpoint,
+            client_id: client_id.clone(),
+            user: user.clone(),
+            method: method.to_string(),
+            target: target.clone(),
+            parameters,
+            status: self.status,
+            outcome: self.outcome().to_owned(),
+            location: self.location.clone(),
+            answer: self.body.clone(),
+            request_id: self.request_id.clone(),
+            curl: self.curl(),
+            fault: self.fault.clone(),
+            why: self.refused.as_ref().map(|(_, description, explanation)| Why {
+                description: description.clone(),
+                explanation: explanation.clone(),
+            }),
         }
-        if let Some((_, description, explanation)) = &self.refused {
-            shown["why"] = json!({ "description": description, "explanation": explanation });
-        }
-        shown
     }
 
     /// The request as a line to paste; what is secret has to be filled in.

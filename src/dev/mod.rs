@@ -1,7 +1,7 @@
 //! What developers and tests get around the protocol: the control API under `/dev`, and realms of their own.
 //!
 //! [`Desks`] finds the realm that a request is for. Behind each stands a [`desk::Desk`], which answers the control API
-//! ([`control`] has its map, a file per subject) and hands everything else to the realm's site. A server for real use has none
+//! ([`control`] has its map, a file per subject, [`openapi`] its description) and hands everything else to the realm's site. A server for real use has none
 //! of this: its requests go to the site at once.
 
 mod claims;
@@ -13,6 +13,7 @@ mod faults;
 mod forge;
 mod input;
 mod journal;
+pub mod openapi;
 mod realms;
 mod sign_in;
 mod snapshots;

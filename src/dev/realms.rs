@@ -4,35 +4,45 @@
 //! with an image of an empty database, or of one that holds what the server itself began with, so that it takes no time.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::extract::{Path, RawQuery};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::Desks;
 use super::control::Wrong;
 use super::desk::{Desk, Stay};
-use super::input::{Text, seconds};
+use super::input::{Query, Seconds, Text};
+use super::openapi::Call;
 use crate::config::Issuer;
+use crate::openapi::operation::JSON;
+use crate::openapi::schema::{required, text, uri};
+use crate::openapi::{Operation, Place};
 use crate::randomness::Randomness;
 use crate::realm::{self, Common, Contents, Error, Realm, SlowKeys};
 use crate::resources::bundle;
 use crate::store::snapshot::Snapshot;
 use crate::store::{Location, Store};
+use crate::web::map::{Map, get};
 
 /// Where realms are, below the path of the server's own issuer.
 const PREFIX: &str = "/realms/";
 /// So many at once.
 const MOST: usize = 4_096;
-/// How long a realm stays that nobody uses, where nobody says.
-const IDLE: i64 = 1_800;
-const LONGEST_IDLE: i64 = 7 * 86_400;
+/// What they may be called, as the OpenAPI document has it.
+const NAME: &str = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$";
+/// How long a realm stays that nobody uses, where nobody says; and how long it may.
+const USUAL_IDLE: i64 = 1_800;
+const IDLE: RangeInclusive<i64> = 1..=7 * 86_400;
 
 /// All realms but the server's own.
 #[derive(Default)]
@@ -121,15 +131,72 @@ impl Realms {
     }
 }
 
+/// What a new realm is to be.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Asked {
+    /// Its name, which is a part of its issuer; else one is made.
+    #[schemars(regex(pattern = NAME))]
+    name: Option<String>,
+    /// After how long it goes that nobody uses; half an hour, where nobody says.
+    #[schemars(range(min = *IDLE.start(), max = *IDLE.end()))]
+    idle: Option<Seconds>,
+}
+
+/// A realm.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Realm")]
+struct Shown {
+    /// Its name.
+    name: String,
+    /// Its issuer: what applications are given.
+    issuer: String,
+    /// Where its metadata is.
+    discovery: String,
+    /// Where its own control API is.
+    control: String,
+}
+
+/// The calls of realms.
+pub(super) fn map() -> Map {
+    Map::new()
+        .route(
+            ["/dev/realms"],
+            get(list, |call| call.control("realms", "The realms", &[]).answers_of::<Vec<Shown>>(200, "By name.")).post(
+                found,
+                |call| {
+                    let bundle =
+                        json!({ "description": "Resources; where there are none, those that the server began with." });
+                    call.control(
+                        "foundRealm",
+                        "Founds a realm: an issuer with its own keys, documents, clock and store",
+                        &[400, 409, 413, 422],
+                    )
+                    .query_of::<Asked>()
+                    .body(&["text/yaml", JSON], &bundle, false)
+                    .answers_of::<Shown>(201, "It is there.")
+                    .with_header(201, "Location", uri("Where it is shown."))
+                },
+            ),
+        )
+        .route(
+            ["/dev/realms/{name}"],
+            get(show, |call| of_name(call.control("realm", "A realm", &[404])).answers_of::<Shown>(200, "The realm."))
+                .delete(end, |call| {
+                    of_name(call.control("endRealm", "Ends a realm", &[404])).answers(204, "It is gone.")
+                }),
+        )
+}
+
+fn of_name(call: Operation<'_>) -> Operation<'_> {
+    call.parameter(Place::Path, required("name", text("Its name.")))
+}
+
 /// `POST /dev/realms?name=…&idle=…`, with a bundle (YAML or JSON) in the body or nothing.
-pub(super) async fn found(
-    Extension(desks): Extension<Desks>,
-    RawQuery(query): RawQuery,
-    body: Text,
-) -> Result<Response, Wrong> {
+async fn found(Extension(desks): Extension<Desks>, Query(asked): Query<Asked>, body: Text) -> Result<Response, Wrong> {
     let inner = &*desks.0;
     let main = inner.main.realm();
-    let (name, stay) = asked(&query.unwrap_or_default(), main.provider.randomness())?;
+    let (name, stay) = asked.name_and_stay(main.provider.randomness())?;
     let issuer = main.issuer.join(&format!("{PREFIX}{name}"));
     let (mut items, mut problems) = (Vec::new(), Vec::new());
     if !body.text.trim().is_empty() {
@@ -156,7 +223,7 @@ pub(super) async fn found(
 }
 
 /// `GET /dev/realms`
-pub(super) async fn list(Extension(desks): Extension<Desks>) -> Json<Value> {
+async fn list(Extension(desks): Extension<Desks>) -> Json<Vec<Shown>> {
     let desks = desks.0.realms.desks.read().unwrap_or_else(PoisonError::into_inner);
     let mut all: Vec<_> = desks.iter().collect();
     all.sort_by_key(|(name, _)| *name);
@@ -164,47 +231,44 @@ pub(super) async fn list(Extension(desks): Extension<Desks>) -> Json<Value> {
 }
 
 /// `GET /dev/realms/{name}`
-pub(super) async fn show(Extension(desks): Extension<Desks>, Path(name): Path<String>) -> Result<Json<Value>, Wrong> {
+async fn show(Extension(desks): Extension<Desks>, Path(name): Path<String>) -> Result<Json<Shown>, Wrong> {
     Ok(Json(shown(&name, &*desks.0.realms.find(&name)?)))
 }
 
 /// `DELETE /dev/realms/{name}`
-pub(super) async fn end(Extension(desks): Extension<Desks>, Path(name): Path<String>) -> Result<StatusCode, Wrong> {
+async fn end(Extension(desks): Extension<Desks>, Path(name): Path<String>) -> Result<StatusCode, Wrong> {
     let desk = desks.0.realms.find(&name)?;
     desks.0.realms.desks.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
     desk.end().await;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn asked(query: &str, randomness: &Randomness) -> Result<(String, Stay), Wrong> {
-    let (mut name, mut idle) = (None, None);
-    for (parameter, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        match &*parameter {
-            "name" => name = Some(value.into_owned()),
-            "idle" => idle = Some(value.into_owned()),
-            unknown => return Err(Wrong::request(format!("unknown parameter {unknown}; there are name and idle"))),
+impl Asked {
+    fn name_and_stay(self, randomness: &Randomness) -> Result<(String, Stay), Wrong> {
+        let name =
+            self.name.unwrap_or_else(|| format!("{:012x}", u64::from_be_bytes(randomness.bytes("realms")) >> 16));
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) || name.starts_with('.') {
+            return Err(Wrong::request(
+                "a realm's name has up to 64 letters, digits, '-', '_' and '.', and no '.' in front",
+            ));
         }
+        let idle = self.idle.map_or(USUAL_IDLE, |idle| idle.0);
+        if !IDLE.contains(&idle) {
+            return Err(Wrong::request("idle is a duration up to 7 days, such as 600 or 10m"));
+        }
+        Ok((name, Stay::WhileUsed(Duration::from_secs(idle.unsigned_abs()))))
     }
-    let name = name.unwrap_or_else(|| format!("{:012x}", u64::from_be_bytes(randomness.bytes("realms")) >> 16));
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) || name.starts_with('.') {
-        return Err(Wrong::request(
-            "a realm's name has up to 64 letters, digits, '-', '_' and '.', and no '.' in front",
-        ));
-    }
-    let idle = idle.map_or(Some(IDLE), |idle| seconds(&idle)).filter(|idle| (1..=LONGEST_IDLE).contains(idle));
-    let idle = idle.ok_or_else(|| Wrong::request("idle is a duration up to 7 days, such as 600 or 10m"))?;
-    Ok((name, Stay::WhileUsed(Duration::from_secs(idle.unsigned_abs()))))
 }
 
 /// The issuer is what applications are given: that of the dialect, where one is spoken.
-fn shown(name: &str, desk: &Desk) -> Value {
+fn shown(name: &str, desk: &Desk) -> Shown {
     let realm = desk.realm();
     let issuer = realm.provider.iss();
-    json!({
-        "name": name,
-        "issuer": issuer,
-        "discovery": format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')),
-        "control": format!("{}/dev", realm.issuer),
-    })
+    Shown {
+        name: name.to_owned(),
+        issuer: issuer.to_owned(),
+        discovery: format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')),
+        control: format!("{}/dev", realm.issuer),
+    }
 }

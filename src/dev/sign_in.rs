@@ -7,69 +7,131 @@ use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::control::Wrong;
 use super::desk::Desk;
-use super::input::{self, Input};
+use super::input::{Input, Switch};
+use super::openapi::Call;
 use crate::domain::user::User;
 use crate::oauth::token::not_signed_in;
+use crate::openapi::schema::text;
 use crate::realm::Realm;
 use crate::web::cookies::Cookie;
 use crate::web::hands_free::{Consent, Policy};
+use crate::web::map::{Map, get, post};
 
 /// Who signs in.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+#[schemars(rename = "SignIn")]
+struct Asked {
+    /// An id, a user name or an e-mail address.
     user: String,
 }
 
+/// A login that was begun.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SignedIn {
+    /// The user's id.
+    user: String,
+    /// The login's id.
+    session: String,
+    /// Its cookie, which the answer sets too.
+    cookie: LoginCookie,
+}
+
+/// A cookie in the members that tools for browsers take.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct LoginCookie {
+    name: String,
+    value: String,
+    path: &'static str,
+    http_only: bool,
+    secure: bool,
+    same_site: &'static str,
+}
+
+/// What is done without asking.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "HandsFree")]
+struct Shown {
+    /// Whether a `login_hint` signs its person in, and a click does where there is none.
+    auto_login: bool,
+    /// What becomes of a request for consent.
+    consent: Consent,
+    /// Whether clients and users that nobody knows are made.
+    permissive: bool,
+}
+
+/// The calls of signing in, and of pages that answer themselves.
+pub(super) fn map() -> Map {
+    Map::new()
+        .route(
+            ["/dev/sign-in"],
+            post(sign_in, |call| {
+                call.control("signInWithoutPage", "Signs somebody in without the page", &[404])
+                    .takes::<Asked>()
+                    .answers_of::<SignedIn>(200, "The login.")
+                    .with_header(200, "Set-Cookie", text("The login's cookie."))
+            }),
+        )
+        .route(
+            ["/dev/hands-free"],
+            get(policy, |call| {
+                call.control("handsFree", "What is done without asking the person", &[])
+                    .answers_of::<Shown>(200, "The policy.")
+            })
+            .post(set_policy, |call| {
+                call.control("setHandsFree", "Changes what is done without asking the person", &[409])
+                    .takes::<Change>()
+                    .answers_of::<Shown>(200, "The policy as it is now.")
+            }),
+        )
+}
+
 /// `POST /dev/sign-in`: sets the cookie, and says what it is for those who set it by other means.
-pub(super) async fn sign_in(
-    Extension(desk): Extension<Arc<Desk>>,
-    Input(asked): Input<Asked>,
-) -> Result<Response, Wrong> {
+async fn sign_in(Extension(desk): Extension<Arc<Desk>>, Input(asked): Input<Asked>) -> Result<Response, Wrong> {
     let realm = desk.realm();
     let user = person(&realm, &asked.user).await?;
     let (value, login) = realm.provider.logins().start(&user, realm.clock.now()).await?;
     let set = Cookie::Login.set(&realm.app, &value.reveal());
-    let cookie = json!({
-        "name": Cookie::Login.name(&realm.app),
-        "value": value.reveal(),
-        "path": "/",
-        "httpOnly": true,
-        "secure": realm.issuer.is_https(),
-        "sameSite": "Lax",
-    });
-    let answer = json!({ "user": user.id, "session": login.id.to_string(), "cookie": cookie });
+    let cookie = LoginCookie {
+        name: Cookie::Login.name(&realm.app),
+        value: value.reveal(),
+        path: "/",
+        http_only: true,
+        secure: realm.issuer.is_https(),
+        same_site: "Lax",
+    };
+    let answer = SignedIn { user: user.id, session: login.id.to_string(), cookie };
     Ok(([(SET_COOKIE, set)], Json(answer)).into_response())
 }
 
 /// `GET /dev/hands-free`: what is done without asking the person.
-pub(super) async fn policy(Extension(desk): Extension<Arc<Desk>>) -> Json<Value> {
+async fn policy(Extension(desk): Extension<Arc<Desk>>) -> Json<Shown> {
     Json(shown(&desk.realm()))
 }
 
 /// What is to be changed of it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Change {
-    #[serde(deserialize_with = "input::perhaps")]
-    auto_login: Option<bool>,
+#[schemars(rename = "HandsFreeChange")]
+struct Change {
+    /// Whether a `login_hint` signs its person in, and a click does where there is none.
+    auto_login: Option<Switch>,
+    /// What becomes of a request for consent.
     consent: Option<Consent>,
-    #[serde(deserialize_with = "input::perhaps")]
-    permissive: Option<bool>,
+    /// Whether clients and users that nobody knows are made.
+    permissive: Option<Switch>,
 }
 
 /// `POST /dev/hands-free`
-pub(super) async fn set_policy(
-    Extension(desk): Extension<Arc<Desk>>,
-    Input(change): Input<Change>,
-) -> Result<Json<Value>, Wrong> {
+async fn set_policy(Extension(desk): Extension<Arc<Desk>>, Input(change): Input<Change>) -> Result<Json<Shown>, Wrong> {
     let realm = desk.realm();
-    if let (Some(permissive), Some(leeway)) = (change.permissive, realm.provider.leeway())
+    if let (Some(Switch(permissive)), Some(leeway)) = (change.permissive, realm.provider.leeway())
         && !leeway.set_permissive(permissive)
     {
         return Err(Wrong::new(
@@ -80,16 +142,16 @@ pub(super) async fn set_policy(
     if let Some(hands_free) = &realm.app.hands_free {
         let now = hands_free.policy();
         hands_free.set(Policy {
-            auto_login: change.auto_login.unwrap_or(now.auto_login),
+            auto_login: change.auto_login.map_or(now.auto_login, |on| on.0),
             consent: change.consent.unwrap_or(now.consent),
         });
     }
     Ok(Json(shown(&realm)))
 }
 
-fn shown(realm: &Realm) -> Value {
+fn shown(realm: &Realm) -> Shown {
     let Policy { auto_login, consent } = realm.app.policy();
-    json!({ "auto_login": auto_login, "consent": consent, "permissive": realm.provider.sign_in().is_permissive() })
+    Shown { auto_login, consent, permissive: realm.provider.sign_in().is_permissive() }
 }
 
 /// The user of an id, a user name or an e-mail address; made where nobody is called so and whoever is named is accepted.

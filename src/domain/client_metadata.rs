@@ -88,6 +88,30 @@ const MAX_NAME: usize = 200;
 const MAX_STATEMENT: usize = 16_384;
 const MAX_ITEMS: usize = 50;
 
+/// What a client may say of itself, as JSON Schema.
+pub fn schema() -> Value {
+    let own = [
+        ("redirect_uris", json!({ "type": "array", "items": { "type": "string" }, "maxItems": MAX_ITEMS })),
+        ("client_name", json!({ "type": "string", "maxLength": MAX_NAME })),
+        ("scope", json!({ "type": "string" })),
+    ];
+    let of_kind = |kind| match kind {
+        Kind::Uri => json!({ "type": "string", "format": "uri", "maxLength": MAX_TEXT }),
+        Kind::Text => json!({ "type": "string" }),
+        Kind::Texts => json!({ "type": "array", "items": { "type": "string" }, "maxItems": MAX_ITEMS }),
+        Kind::Switch => json!({ "type": "boolean" }),
+        Kind::Seconds => json!({ "type": "integer", "minimum": 0 }),
+        Kind::Keys => json!({ "type": "object", "required": ["keys"] }),
+    };
+    let same = SAME.into_iter().map(|(name, kind)| (name, of_kind(kind)));
+    let properties: Map<String, Value> = own.into_iter().chain(same).map(|(name, is)| (name.to_owned(), is)).collect();
+    json!({
+        "type": "object",
+        "description": "Client metadata (RFC 7591 §2). Unknown members are ignored; those for people may be said in several languages, as `name#tag`.",
+        "properties": properties,
+    })
+}
+
 /// The document of a client that says this of itself. `development` permits plain-http pages, as an http issuer does.
 pub fn to_document(metadata: &Map<String, Value>, development: bool) -> Result<Map<String, Value>, Wrong> {
     let mut document = Map::new();

@@ -1,10 +1,12 @@
 //! Points in time, in whole seconds.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Seconds since 1970-01-01T00:00:00Z, as JWT's `NumericDate` counts them (RFC 7519 §2) and as every time column holds them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, sqlx::Type)]
 #[serde(transparent)]
+#[schemars(inline)]
 #[sqlx(transparent)]
 pub struct Timestamp(pub i64);
 

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -40,7 +41,7 @@ const PUBLIC_PARAMETERS: [&str; 16] = [
 const PUBLIC_CLAIMS: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"];
 
 /// What was looked at, in order, and what to change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The client, as the request names it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -53,7 +54,7 @@ pub struct Explanation {
 }
 
 /// One look.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// At what.
     pub what: Cow<'static, str>,
@@ -67,7 +68,7 @@ pub struct Step {
 }
 
 /// Whether a look found what it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It did.
@@ -77,8 +78,9 @@ pub enum Verdict {
 }
 
 /// A text that may be shown: short, printable, and no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Told(String);
 
 impl Explanation {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,8 +17,8 @@ use crate::domain::internal::Internal;
 use crate::domain::time::Timestamp;
 
 /// What may be told of a token (RFC 7662 §2.2).
-#[derive(Serialize)]
-struct Description<'a> {
+#[derive(Serialize, JsonSchema)]
+pub struct Introspection<'a> {
     active: bool,
     iss: &'a str,
     client_id: &'a str,
@@ -38,7 +39,7 @@ struct Description<'a> {
     auth_time: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum OneOrMany<'a> {
     One(&'a str),
@@ -83,7 +84,7 @@ impl Provider {
         let sub = user.map(|user| self.subject(&token.client, &user.id));
         let named = user.filter(|_| token.client.document.subject_type == SubjectType::Public);
         let scope = token.scope.to_string();
-        let description = Description {
+        let description = Introspection {
             active: true,
             iss: self.iss(),
             client_id: &token.client.id,
@@ -128,7 +129,7 @@ impl Provider {
             return Ok(None);
         };
         let sub = session.user_id.as_deref().map(|id| self.subject(&client, id));
-        Ok(Some(serde_json::to_string(&Description {
+        Ok(Some(serde_json::to_string(&Introspection {
             active: true,
             iss: self.iss(),
             client_id: &client.id,

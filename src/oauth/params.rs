@@ -14,9 +14,10 @@ use super::refused::Refused;
 use super::resource::{MAX_RESOURCES, RESOURCE};
 use crate::domain::secret::Secret;
 
-/// A request has no more parameters than this, and none is longer.
+/// A request has no more parameters than this.
 const MAX_PARAMETERS: usize = 100;
-const MAX_VALUE: usize = 16_384;
+/// And none is longer, in bytes.
+pub const MAX_VALUE: usize = 16_384;
 
 /// Names and values, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

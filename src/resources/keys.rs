@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Documents, Mount, Outcome, Problem, render};
+use super::{Documents, Mount, Outcome, Problem, described, render};
 use crate::store::keys::SigningKey;
 
 impl Documents {
@@ -17,6 +17,15 @@ impl Documents {
         let key = keys.iter().find(|key| key.kid == kid).ok_or_else(|| Outcome::not_found("SigningKey", kid))?;
         Ok(resource(key, mount))
     }
+}
+
+/// What [`resource`] shows, as JSON Schema.
+pub fn schema() -> Value {
+    let time = json!({ "type": "string", "format": "date-time" });
+    let members =
+        json!({ "alg": { "type": "string" }, "jwk": { "type": "object" }, "signsFrom": time, "verifiesUntil": time });
+    let properties = described::framed("SigningKey", members);
+    json!({ "type": "object", "description": "A signing key, without its private part.", "properties": properties, "additionalProperties": false })
 }
 
 fn resource(key: &SigningKey, mount: Mount) -> Value {

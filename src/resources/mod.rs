@@ -1,6 +1,6 @@
 //! The documents that administrators PUT: read, checked, changed, kept and shown.
 //!
-//! [`mod@format`] reads JSON and YAML, [`kind`] knows the types and their rules, with their [`fields`] as data for [`schema`];
+//! [`mod@format`] reads JSON and YAML, [`kind`] knows the types and their rules, with their [`fields`] as data for [`schema`] and [`described`];
 //! [`secret_fields`] takes secrets out before anything else sees them. [`Documents`] has a verb per operation of the REST
 //! surface, whose HTTP is in [`crate::web`]; [`bundle`] reads files of them, [`apply`] makes a database equal to them.
 
@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 pub mod apply;
 pub mod bundle;
 mod client;
+pub mod described;
 mod enrol;
 pub mod fields;
 pub mod format;

@@ -46,6 +46,20 @@ impl From<Outcome> for Problem {
 }
 
 impl Issue {
+    /// The codes that are in use.
+    pub const CODES: [&'static str; 10] = [
+        "conflict",
+        "deleted",
+        "exception",
+        "forbidden",
+        "invalid",
+        "login",
+        "not-found",
+        "not-supported",
+        "required",
+        "too-long",
+    ];
+
     /// Something invalid at a path.
     pub fn invalid(path: impl Into<String>, diagnostics: impl Into<String>) -> Self {
         Self { code: "invalid", expression: Some(path.into()), diagnostics: diagnostics.into() }
@@ -71,6 +85,7 @@ impl Outcome {
     /// As JSON.
     pub fn to_json(&self) -> Value {
         let first = self.issues.first();
+        debug_assert!(self.issues.iter().all(|issue| Issue::CODES.contains(&issue.code)), "{self:?}");
         let issue = |issue: &Issue| {
             let mut one = json!({ "severity": "fatal", "code": issue.code, "diagnostics": issue.diagnostics });
             if let Some(path) = &issue.expression {

@@ -73,7 +73,7 @@ fn object(path: &str, fields: &[Field], members: &Map<String, Value>, issues: &m
 }
 
 /// Fields that may be said in several languages, as `name#tag` (RFC 7591 §2.2).
-const LOCALIZED: [&str; 5] = ["name", "client_uri", "logo_uri", "policy_uri", "tos_uri"];
+pub(super) const LOCALIZED: [&str; 5] = ["name", "client_uri", "logo_uri", "policy_uri", "tos_uri"];
 
 /// The name of a field without its language.
 fn unlocalized(name: &str) -> &str {

@@ -6,12 +6,15 @@ use super::secret_fields::is_secret;
 use crate::domain::nearest::nearest;
 use crate::store::documents::{Filter, Order, Query};
 
-/// Results on a page where nobody says, and at the most.
-const DEFAULT_COUNT: i64 = 100;
-const MAX_COUNT: i64 = 1_000;
-/// A search has no more conditions than this, sorts by no more fields, and names no more ids.
-const MAX_CONDITIONS: usize = 20;
-const MAX_ORDERS: usize = 10;
+/// Results on a page where nobody says.
+pub const DEFAULT_COUNT: i64 = 100;
+/// And at the most.
+pub const MAX_COUNT: i64 = 1_000;
+/// A search has no more conditions than this.
+pub const MAX_CONDITIONS: usize = 20;
+/// It sorts by no more fields.
+pub const MAX_ORDERS: usize = 10;
+/// It names no more ids.
 const MAX_IDS: usize = 1_000;
 
 /// A search, read.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Documents, Mount, Outcome, Problem, render};
+use super::{Documents, Mount, Outcome, Problem, described, render};
 use crate::domain::time::Timestamp;
 use crate::store::sessions::Found;
 
@@ -42,6 +42,31 @@ impl Documents {
         let row = Uuid::parse_str(id).map_err(|_| not_found())?;
         Ok(self.store.session(row).await?.ok_or_else(not_found)?)
     }
+}
+
+/// What [`resource`] shows, as JSON Schema.
+pub fn schema() -> Value {
+    let times = json!({ "type": "string", "format": "date-time" });
+    let seconds = json!({ "type": "integer", "description": "Seconds since 1970." });
+    let words = json!({ "type": "array", "items": { "type": "string" } });
+    let reference = described::reference();
+    let members = json!({
+        "type": { "type": "string", "description": "The grant, or that it is the login of a browser." },
+        "active": { "type": "boolean" },
+        "start": times,
+        "end": times,
+        "exp": seconds,
+        "refresh_token_exp": seconds,
+        "jti": { "type": "string", "format": "uuid" },
+        "scope": words,
+        "audience": words,
+        "user": reference,
+        "client": reference,
+        "parent": reference,
+        "family": { "type": "string", "format": "uuid" },
+    });
+    let properties = described::framed("Session", members);
+    json!({ "type": "object", "description": "A login or an issued token.", "properties": properties, "additionalProperties": false })
 }
 
 /// The row as Aidbox shows it, without any token or hash.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,7 +26,8 @@ use crate::resources::{DocumentKind, Problem, search};
 const PEOPLE: i64 = 50;
 
 /// What is done without asking.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "HandsFree")]
 pub struct Policy {
     /// Whether a `login_hint` signs its person in, and a click does where there is none.
     pub auto_login: bool,
@@ -34,7 +36,7 @@ pub struct Policy {
 }
 
 /// What becomes of a request for consent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consent {
     /// The person is asked.

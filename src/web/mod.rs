@@ -1,6 +1,6 @@
 //! HTTP and HTML: what arrives is parsed, handed to a verb of the rooms behind, and what they answer is drawn.
 //!
-//! The whole map of URLs is `router`, one file per endpoint or page. Around every request stands [`guard`] (host names
+//! The whole map of URLs is `map`, one file per endpoint or page; [`described`] has what each is for. Around every request stands [`guard`] (host names
 //! as [`horizon`] knows them, request ids, security headers; [`place`] bounds how many there are). Forms of browsers go through [`csrf`] and [`cookies`]; bodies of programs through [`body`].
 //! [`dialect`] stands before it all where there is one. Errors become a page ([`error_page`]), an RFC 6749 body ([`protocol_error`]) or an `OperationOutcome` ([`rest`]).
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{self, MethodRouter, any};
 use futures_util::future::BoxFuture;
 use tower_http::catch_panic::CatchPanic;
 
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::domain::secret::{MacKey, MasterKey, SealingKey};
 use crate::oauth::Provider;
 use crate::oauth::discovery::{REGISTRATION_PATH, paths};
+use crate::openapi::Document;
 use crate::registration::Registration;
 use crate::resources::Documents;
 
@@ -31,6 +32,7 @@ mod consent;
 pub(crate) mod cookies;
 pub(crate) mod cors;
 pub(crate) mod csrf;
+pub(crate) mod described;
 pub mod dev;
 mod dev_explanations;
 pub(crate) mod dialect;
@@ -47,6 +49,7 @@ mod introspect;
 mod login;
 mod logo;
 mod logout;
+pub(crate) mod map;
 mod near_miss;
 mod page;
 pub mod pages;
@@ -61,6 +64,9 @@ mod select_account;
 mod session;
 mod token;
 mod userinfo;
+
+use described as says;
+use map::{Map, get, post};
 
 pub use client_address::Peer;
 pub use explained::Explained;
@@ -218,66 +224,108 @@ impl Site {
     }
 }
 
-/// The whole map of URLs. An alias is the same handler.
-fn router(app: &App) -> Router {
-    let mut protocol = Router::new();
-    for authorize in paths("authorization_endpoint") {
-        protocol = protocol.route(authorize, get(authorize::get).post(authorize::post));
-    }
-    for token in paths("token_endpoint") {
-        protocol = protocol.route(token, post(token::post).options(cors::preflight));
-    }
-    for userinfo in paths("userinfo_endpoint") {
-        protocol = protocol.route(userinfo, get(userinfo::get).post(userinfo::post).options(cors::preflight));
-    }
-    for introspect in paths("introspection_endpoint") {
-        protocol = protocol.route(introspect, post(introspect::post));
-    }
-    for logout in paths("end_session_endpoint") {
-        protocol = protocol.route(logout, get(logout::get).post(logout::post));
-    }
-    for login in ["/login", "/auth/login"] {
-        protocol = protocol.route(login, get(login::get).post(login::post));
-    }
-    for consent in ["/consent", "/auth/grant"] {
-        protocol = protocol.route(consent, get(authorize::begin).post(consent::post));
-    }
-    if app.registration.is_some() {
-        let managed = get(register::get).head(register::head).put(register::put).delete(register::delete);
-        protocol = protocol
-            .route(REGISTRATION_PATH, post(register::post).options(cors::preflight))
-            .route("/oauth2/register/{client_id}", managed);
-    }
-    protocol = protocol
-        .route("/select_account", get(authorize::begin).post(select_account::post))
-        .route("/initiate_login", get(initiate_login::get))
-        .route("/oauth2/check_session", get(check_session::get).post(check_session::post))
-        .route("/oauth2/revoke", post(revoke::post).options(cors::preflight))
-        .route("/.well-known/jwks.json", get(discovery::jwks).options(cors::preflight))
-        .route("/.well-known/openid-configuration", get(discovery::metadata).options(cors::preflight))
-        .route("/.well-known/oauth-authorization-server", get(discovery::metadata).options(cors::preflight))
-        .route("/static/{file}", get(assets::get))
-        .route(logo::PATH, get(logo::get))
-        .route("/favicon.ico", get(assets::favicon))
-        .route("/healthz", get(health::live))
-        .route("/health", get(health::live))
-        .route("/readyz", get(health::ready));
-    if app.dev.is_some() {
-        protocol = protocol.route("/dev/explanations/{id}", get(dev_explanations::get));
-    }
-    let documents = Router::new()
-        .route("/", get(home::get).put(rest::put_many).post(rest::bundle))
-        .route("/fhir", any(rest::fhir_root))
-        .route("/Session", any(rest::sessions).delete(session::close))
-        .route("/fhir/Session", any(rest::sessions).delete(session::close))
-        .route("/{kind}", any(rest::collection))
-        .route("/fhir/{kind}", any(rest::collection))
-        .route("/{kind}/{id}", any(rest::item))
-        .route("/fhir/{kind}/{id}", any(rest::item))
-        .route("/{kind}/{id}/_history/{version}", get(rest::version))
-        .route("/fhir/{kind}/{id}/_history/{version}", get(rest::version));
+/// What an issuer may have or not.
+#[derive(Clone, Copy, Debug)]
+struct Has {
+    registration: bool,
+    dev: bool,
+}
 
-    let all = protocol.merge(sandbox::routes(app)).merge(documents).fallback(error_page::no_route);
+/// The whole map of URLs.
+fn map(has: Has) -> Map<App> {
+    let mut map = Map::new()
+        .route(
+            paths("authorization_endpoint"),
+            get(authorize::get, says::oauth::authorize).post(authorize::post, says::oauth::authorize_post),
+        )
+        .route(paths("token_endpoint"), post(token::post, says::oauth::token).besides(preflight))
+        .route(
+            paths("userinfo_endpoint"),
+            get(userinfo::get, says::oauth::userinfo)
+                .post(userinfo::post, says::oauth::userinfo_post)
+                .besides(preflight),
+        )
+        .route(paths("introspection_endpoint"), post(introspect::post, says::oauth::introspect))
+        .route(paths("revocation_endpoint"), post(revoke::post, says::oauth::revoke).besides(preflight))
+        .route(
+            paths("end_session_endpoint"),
+            get(logout::get, says::oauth::logout).post(logout::post, says::oauth::logout_post),
+        )
+        .route(
+            paths("check_session_iframe"),
+            get(check_session::get, says::oauth::check_session)
+                .post(check_session::post, says::oauth::check_session_post),
+        )
+        .route(["/initiate_login"], get(initiate_login::get, says::oauth::initiate_login))
+        .route(paths("jwks_uri"), get(discovery::jwks, says::discovery::jwks).besides(preflight))
+        .route(
+            ["/.well-known/openid-configuration"],
+            get(discovery::metadata, says::discovery::metadata).besides(preflight),
+        )
+        .route(
+            ["/.well-known/oauth-authorization-server"],
+            get(discovery::metadata, says::discovery::metadata).besides(preflight),
+        );
+    if has.registration {
+        map = map
+            .route([REGISTRATION_PATH], post(register::post, says::registration::register).besides(preflight))
+            .route(
+                ["/oauth2/register/{client_id}"],
+                get(register::get, says::registration::read)
+                    .put(register::put, says::registration::update)
+                    .delete(register::delete, says::registration::delete)
+                    .besides(|methods| methods.head(register::head)),
+            );
+    }
+    map = map
+        .route(["/login", "/auth/login"], get(login::get, says::pages::login).post(login::post, says::pages::sign_in))
+        .route(
+            ["/consent", "/auth/grant"],
+            get(authorize::begin, says::pages::step).post(consent::post, says::pages::consent),
+        )
+        .route(
+            ["/select_account"],
+            get(authorize::begin, says::pages::step).post(select_account::post, says::pages::select_account),
+        )
+        .route(["/static/{file}"], get(assets::get, says::pages::asset))
+        .route([logo::PATH], get(logo::get, says::pages::logo))
+        .route(["/favicon.ico"], get(assets::favicon, says::pages::favicon))
+        .route(["/healthz", "/health"], get(health::live, says::discovery::live))
+        .route(["/readyz"], get(health::ready, says::discovery::ready))
+        .merge(sandbox::map(has.dev));
+    if has.dev {
+        map = map.route(["/dev/explanations/{id}"], get(dev_explanations::get, says::pages::explanation));
+    }
+    map.route(
+        ["/"],
+        get(home::get, says::pages::home)
+            .put(rest::put_many, says::rest::put_many)
+            .post(rest::bundle, says::rest::bundle),
+    )
+    .kinds(["/fhir"], &any(rest::fhir_root), says::rest::fhir_root)
+    .kinds(["/Session", "/fhir/Session"], &any(rest::sessions).delete(session::close), says::rest::all_sessions)
+    .kinds(["/{kind}", "/fhir/{kind}"], &any(rest::collection), says::rest::collection)
+    .kinds(["/{kind}/{id}", "/fhir/{kind}/{id}"], &any(rest::item), says::rest::item)
+    .kinds(
+        ["/{kind}/{id}/_history/{version}", "/fhir/{kind}/{id}/_history/{version}"],
+        &routing::get(rest::version),
+        says::rest::version,
+    )
+}
+
+fn preflight(methods: MethodRouter<App>) -> MethodRouter<App> {
+    methods.options(cors::preflight)
+}
+
+/// Describes all that an issuer may have.
+pub(crate) fn describe(document: &mut Document) {
+    map(Has { registration: true, dev: true }).describe(document);
+}
+
+/// What answers below the path of the issuer, and what is asked outside of it.
+fn router(app: &App) -> Router {
+    let has = Has { registration: app.registration.is_some(), dev: app.dev.is_some() };
+    let all = map(has).into_router().fallback(error_page::no_route);
     let path = app.reach.base_path.as_str();
     let all = if path.is_empty() {
         all
@@ -286,9 +334,9 @@ fn router(app: &App) -> Router {
         let outside = format!("/.well-known/oauth-authorization-server{path}");
         Router::new()
             .nest(path, all)
-            .route(&outside, get(discovery::metadata).options(cors::preflight))
-            .route("/healthz", get(health::live))
-            .route("/readyz", get(health::ready))
+            .route(&outside, routing::get(discovery::metadata).options(cors::preflight))
+            .route("/healthz", routing::get(health::live))
+            .route("/readyz", routing::get(health::ready))
             .fallback(error_page::no_route)
     };
     all.with_state(app.clone())

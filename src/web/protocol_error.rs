@@ -13,15 +13,20 @@ use super::Explained;
 use crate::domain::internal::Internal;
 use crate::oauth::{ErrorCode, Failure, Refused};
 
-/// The answer to a refusal.
-pub(crate) fn refused(why: &Refused) -> Response {
-    let status = match why.code {
+/// The status that goes with a code.
+pub(super) const fn status(code: ErrorCode) -> StatusCode {
+    match code {
         // RFC 6749 §5.2: 401 where the client did not prove itself.
         ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
         ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
         ErrorCode::TemporarilyUnavailable => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::BAD_REQUEST,
-    };
+    }
+}
+
+/// The answer to a refusal.
+pub(crate) fn refused(why: &Refused) -> Response {
+    let status = status(why.code);
     tracing::info!(error = why.code.as_str(), description = why.description, "refused");
     let body = json!({ "error": why.code.as_str(), "error_description": why.description });
     let mut response = Explained::from(why).on((status, Json(body)).into_response());

@@ -38,6 +38,7 @@ mod life_cycle;
 mod login_page;
 mod logout_page;
 mod metadata_documents;
+mod openapi;
 mod outbound;
 mod pairwise;
 mod password_grant;

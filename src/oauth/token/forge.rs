@@ -43,8 +43,9 @@ pub struct Forgery<'a> {
 }
 
 /// What is wrong with a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TokenDefect")]
 pub enum Defect {
     /// It expired an hour ago, which no allowance for clocks that differ makes up for.
     Expired,

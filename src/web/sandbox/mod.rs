@@ -5,10 +5,9 @@
 //! and it knows nothing that an application would not, but for the list of clients ([`flow`]). In `dev` everybody may use it, elsewhere
 //! an administrator ([`visitor`]). Secrets that are typed in are sent once: they are in no address, no cookie, no page and no log.
 
+use axum::Extension;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Extension, Router};
 
 use self::call::Answer;
 use self::call::UNANSWERED;
@@ -17,6 +16,8 @@ use self::token::{Expected, Kind, panel};
 use self::views::{Card, Exchange, Problem, Shown, Submit, Token};
 use self::visitor::{Admitted, Visitor};
 use super::body::{PageForm, PageQuery};
+use super::described::pages;
+use super::map::{Map, get};
 use super::page::{Page, layout, see_other};
 use super::{App, Door, error_page};
 use crate::domain::client::GrantType;
@@ -35,16 +36,18 @@ mod visitor;
 const PATH: &str = "/sandbox";
 
 /// Its part of the map of URLs; in `dev` with a link that begins the code flow at once.
-pub(super) fn routes(app: &App) -> Router<App> {
-    let routes = match app.dev.is_some() {
-        true => Router::new().route("/dev/start", get(code::start)),
-        false => Router::new(),
+pub(super) fn map(dev: bool) -> Map<App> {
+    let map = match dev {
+        true => Map::new().route(["/dev/start"], get(code::start, pages::dev_start)),
+        false => Map::new(),
     };
-    routes
-        .route(PATH, get(index))
-        .route("/sandbox/callback", get(code::callback).post(code::redeem))
-        .route("/sandbox/signed_out", get(signed_out))
-        .route("/sandbox/{flow}", get(show).post(post))
+    map.route([PATH], get(index, pages::sandbox))
+        .route(
+            ["/sandbox/callback"],
+            get(code::callback, pages::sandbox_callback).post(code::redeem, pages::sandbox_redeem),
+        )
+        .route(["/sandbox/signed_out"], get(signed_out, pages::sandbox_signed_out))
+        .route(["/sandbox/{flow}"], get(show, pages::sandbox_flow).post(post, pages::sandbox_send))
 }
 
 /// Whether a request is for the sandbox, which sends requests through the site itself.

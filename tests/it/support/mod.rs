@@ -2,6 +2,7 @@
 
 mod browser;
 mod client_key;
+pub(crate) mod described;
 mod elsewhere;
 mod process;
 mod server;

@@ -10,7 +10,7 @@ use countersign::server::Instance;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Browser, Page, Query};
+use super::{Browser, Page, Query, described};
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,19 @@ impl Server {
     pub(crate) async fn control(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let request = self.http.request(method.parse().unwrap(), self.url(path));
         let request = if body.is_null() { request } else { request.json(&body) };
-        let (status, answer) = read(request.send().await.unwrap()).await;
+        let (status, answer) = self.read(method, path, request.send().await.unwrap()).await;
         (status.as_u16(), answer)
+    }
+
+    /// Status and answer, which must be as the OpenAPI document says; a dialect has its own ways, and not every server has the
+    /// control API.
+    async fn read(&self, method: &str, path: &str, response: Response) -> (StatusCode, Value) {
+        let content_type = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let (status, answer) = read(response).await;
+        if self.settings.dialect.is_none() && (self.settings.dev_api || !path.contains("/dev/")) {
+            described::check(method, path, status.as_u16(), content_type.as_deref().unwrap_or_default(), &answer);
+        }
+        (status, answer)
     }
 
     /// Another node on the same database, with the same keys and the same issuer.
@@ -135,7 +146,7 @@ impl Server {
     /// Puts a document, which must be accepted.
     pub(crate) async fn put(&self, path: &str, document: Value) -> Value {
         let response = self.admin("PUT", path).json(&document).send().await.unwrap();
-        let (status, body) = read(response).await;
+        let (status, body) = self.read("PUT", path, response).await;
         assert!(status.is_success(), "PUT {path}: {status} {body}");
         body
     }
@@ -181,7 +192,7 @@ impl Server {
         if let Some((id, secret)) = basic {
             request = request.basic_auth(id, Some(secret));
         }
-        read(request.send().await.unwrap()).await
+        self.read("POST", path, request.send().await.unwrap()).await
     }
 
     /// A token request of `web-app`.
@@ -296,7 +307,8 @@ async fn drop_schema(name: &str) {
 
 /// A request of the administrator with a JSON body: status and answer.
 pub(crate) async fn send(server: &Server, method: &str, path: &str, body: impl serde::Serialize) -> (u16, Value) {
-    let (status, answer) = read(server.admin(method, path).json(&body).send().await.unwrap()).await;
+    let response = server.admin(method, path).json(&body).send().await.unwrap();
+    let (status, answer) = server.read(method, path, response).await;
     (status.as_u16(), answer)
 }
 
