@@ -114,6 +114,17 @@ impl Provider {
         }
     }
 
+    /// The client that a token of ours was issued to, though the token may be good no more.
+    pub async fn client_behind(&self, text: &str) -> Result<Option<String>, Internal> {
+        if let Some(bearer) = Bearer::parse(Kind::AccessToken, text) {
+            let facts = self.store.session(bearer.id()).await?.map(Facts::of);
+            let session = facts.filter(|facts| is_its_row(facts, Some(&bearer))).and_then(|facts| facts.session);
+            return Ok(session.and_then(|session| session.client_id));
+        }
+        let claims = self.registry.key_ring().await?.verify(TYP, self.issuer(), text);
+        Ok(claims.and_then(|claims| claims.get("client_id")?.as_str().map(str::to_owned)))
+    }
+
     /// A token with a row; `bearer` is the token itself where it is opaque.
     async fn stored(&self, id: Uuid, bearer: Option<&Bearer>, now: Timestamp) -> Result<Option<AccessToken>, Internal> {
         if let Some(facts) = self.known_tokens.0.get(&id) {
