@@ -39,12 +39,13 @@ pub(crate) struct Told<'a> {
     wait: Option<i64>,
 }
 
-/// The page.
+/// The page. `return_to` is the redirect URI that the person comes to in the end.
 pub(crate) fn page(
     app: &App,
     headers: &HeaderMap,
     params: &Params,
     request: Option<&AuthorizationRequest>,
+    return_to: Option<&str>,
     told: Told<'_>,
 ) -> Response {
     let query = params.to_query();
@@ -57,7 +58,7 @@ pub(crate) fn page(
         action: app.href(&with_query("/login", &query)),
         csrf,
         client_name: about.as_ref().map(|about| about.name.clone()),
-        client_host: request.map(|request| host(&request.return_to.redirect_uri)),
+        client_host: return_to.map(host),
         logo_uri: about.as_ref().and_then(|about| about.logo_uri.clone()),
         policy_uri: about.as_ref().and_then(|about| about.policy_uri.clone()),
         tos_uri: about.as_ref().and_then(|about| about.tos_uri.clone()),
@@ -67,8 +68,8 @@ pub(crate) fn page(
         notice: None,
     };
     let mut page = Page::new(view).status(told.status).cookie(cookie);
-    if let Some(request) = request {
-        page = page.form_target(&request.return_to.redirect_uri);
+    if let Some(return_to) = return_to {
+        page = page.form_target(return_to);
     }
     let mut response = page.into_response();
     if let Some(seconds) = told.wait {
@@ -101,9 +102,11 @@ pub(crate) async fn get(
             };
             Page::new(view).cookie(cookie).into_response()
         }
-        (None, None) => page(&app, &headers, &params, None, Told::default()),
+        (None, None) => page(&app, &headers, &params, None, None, Told::default()),
         (None, Some(_)) => match super::authorize::behind_login(&app, &id, &headers, &params).await {
-            Ok(request) => page(&app, &headers, &params, request.as_ref(), Told::default()),
+            Ok((request, return_to)) => {
+                page(&app, &headers, &params, request.as_ref(), Some(&return_to), Told::default())
+            }
             Err(response) => response,
         },
     }
@@ -123,10 +126,10 @@ pub(crate) async fn post(
     if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), now) {
         return error_page::start_again(&app, app.href(&start(&params)));
     }
-    let request = match params.text("client_id") {
-        None => None,
+    let (request, return_to) = match params.text("client_id") {
+        None => (None, None),
         Some(_) => match super::authorize::behind_login(&app, &id, &headers, &params).await {
-            Ok(request) => request,
+            Ok((request, return_to)) => (request, Some(return_to)),
             Err(response) => return response,
         },
     };
@@ -152,7 +155,7 @@ pub(crate) async fn post(
     let user = match app.provider.sign_in().with_password(attempt).await {
         Ok(user) => user,
         Err(refused) => {
-            let page = page(&app, &headers, &params, request.as_ref(), told(&refused, name));
+            let page = page(&app, &headers, &params, request.as_ref(), return_to.as_deref(), told(&refused, name));
             let why = crate::oauth::token::not_signed_in(refused);
             return match why {
                 Failure::Refused(why) => Explained::from(&why.of_client(params.text("client_id"))).on(page),

@@ -22,7 +22,8 @@ pub(crate) fn layout(app: &App, home: Option<&str>) -> Layout {
 pub(crate) struct Page<T> {
     pub(crate) status: StatusCode,
     pub(crate) view: T,
-    /// Where its forms may lead besides our own origin: browsers check the whole chain of redirects.
+    /// Where its forms may lead besides our own origin. Chromium checks every redirect that follows a form, the client's own among them:
+    /// an API that takes the code and sends the person on to its site is on two origins, and we know of one. So it is a scheme.
     pub(crate) form_target: Option<String>,
     /// Whether it runs a script of ours.
     pub(crate) script: bool,
@@ -43,7 +44,7 @@ impl<T: Template> Page<T> {
     }
 
     pub(crate) fn form_target(mut self, redirect_uri: &str) -> Self {
-        self.form_target = origin(redirect_uri);
+        self.form_target = Url::parse(redirect_uri).ok().map(|url| format!("{}:", url.scheme()));
         self
     }
 

@@ -130,13 +130,12 @@ both!(
 );
 
 both!(
-    async fn form_action_names_the_proven_redirect_target_and_no_other(server: Server) {
+    async fn form_action_has_the_scheme_of_the_proven_redirect_target_and_no_other(server: Server) {
         let cases = [
-            ("https://app.example/cb?x=1", "form-action 'self' https://app.example;"),
-            ("https://app.example:8443/cb", "form-action 'self' https://app.example:8443;"),
-            ("http://localhost:4200/cb", "form-action 'self' http://localhost:4200;"),
+            ("https://app.example/cb?x=1", "form-action 'self' https:;"),
+            ("https://app.example:8443/cb", "form-action 'self' https:;"),
+            ("http://localhost:4200/cb", "form-action 'self' http:;"),
             ("com.example.app:/cb", "form-action 'self' com.example.app:;"),
-            // No source of a policy can name an IPv6 address.
             ("http://[::1]:9000/cb", "form-action 'self' http:;"),
         ];
         let uris: Vec<_> = cases.iter().map(|(uri, _)| *uri).collect();
