@@ -169,7 +169,7 @@ pub(crate) async fn posted_by(
     let form = Form { name, login: &login.id.to_string(), subject: &query };
     match csrf::verify(app, headers, form, fields.text("csrf").unwrap_or_default(), app.clock.now()) {
         true => Ok(login),
-        false => Err(error_page::start_again(app, again())),
+        false => Err(error_page::start_again(app, headers, again())),
     }
 }
 

@@ -124,7 +124,7 @@ pub(crate) async fn post(
     let query = params.to_query();
     let form = Form { name: FORM, login: "", subject: &query };
     if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), now) {
-        return error_page::start_again(&app, app.href(&start(&params)));
+        return error_page::start_again(&app, &headers, app.href(&start(&params)));
     }
     let (request, return_to) = match params.text("client_id") {
         None => (None, None),
@@ -138,7 +138,7 @@ pub(crate) async fn post(
         let begun = async {
             match app.provider.sign_in().named(person).await? {
                 Some(user) => begin(&app, &headers, &params, request.as_ref(), &user, address).await,
-                None => Ok(error_page::start_again(&app, app.href(&start(&params)))),
+                None => Ok(error_page::start_again(&app, &headers, app.href(&start(&params)))),
             }
         };
         return begun.await.unwrap_or_else(|internal| error_page::internal_error(&app, &id, &internal));

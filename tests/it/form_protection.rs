@@ -77,6 +77,8 @@ both!(
         let reopened = server.browser();
         let answer = reopened.submit(&page, &CREDENTIALS).await;
         assert!(answer.cookie("login").is_none());
+        assert!(answer.text("main").contains("allow them for this site"), "what to do is said: {answer:?}");
+        assert!(!expired.text("main").contains("cookie"), "{expired:?}");
         assert!(reopened.get(&server.url(&answer.start_again().unwrap())).await.is_login());
         // A second tab, in which one has signed in meanwhile: the way leads on, not to another login page.
         let (first, second) = (server.authorize(&reopened, &query).await, server.authorize(&reopened, &query).await);
