@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 use super::flags::{Address, Flags, Server, Store, secrets_help};
 use super::{perform, token};
 use crate::config::Overrides;
+use crate::oauth::keys::ALGORITHMS;
 
 /// A standalone OAuth 2.0 and OpenID Connect authorization server.
 #[derive(Debug, Parser)]
@@ -104,6 +106,7 @@ const EXPORT: &str = "Examples:
 const KEYS: &str = "Examples:
   countersign keys list
   countersign keys rotate       a new key is published at once and signs later; old tokens stay valid
+  countersign keys rotate --algorithm RS256
   countersign keys retire KID   a key is withdrawn at once; what it signed is no longer valid";
 
 const USER: &str = "Examples:
@@ -203,7 +206,13 @@ pub(super) enum KeysCommand {
     /// List the signing keys
     List(StoreArgs),
     /// Make new keys; they are published before they sign
-    Rotate(StoreArgs),
+    Rotate {
+        /// Of this algorithm alone; may be repeated
+        #[arg(long = "algorithm", value_name = "ALGORITHM", value_parser = PossibleValuesParser::new(ALGORITHMS))]
+        algorithms: Vec<String>,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
     /// Withdraw a key at once
     Retire {
         /// The key's id
@@ -254,7 +263,7 @@ pub(super) enum ClientCommand {
 impl KeysCommand {
     pub(super) fn settings(&self) -> &Overrides {
         match self {
-            Self::List(store) | Self::Rotate(store) | Self::Retire { store, .. } => &store.settings.0,
+            Self::List(store) | Self::Rotate { store, .. } | Self::Retire { store, .. } => &store.settings.0,
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) async fn run(command: KeysCommand) -> Result<(), Failure> {
     let settings = super::settings(purpose, command.settings())?;
     database::with(&settings, async |store| match &command {
         KeysCommand::List(_) => list(store).await,
-        KeysCommand::Rotate(_) => rotate(&settings, store).await,
+        KeysCommand::Rotate { algorithms, .. } => rotate(algorithms, &settings, store).await,
         KeysCommand::Retire { kid, .. } => retire(kid, &settings, store).await,
     })
     .await
@@ -40,14 +40,16 @@ fn row(key: SigningKey, now: Timestamp) -> [String; 5] {
     [key.kid, key.alg, key.created_at.rfc3339(), key.signs_from.rfc3339(), until]
 }
 
-async fn rotate(settings: &Settings, store: &Store) -> Result<(), Failure> {
+async fn rotate(algorithms: &[String], settings: &Settings, store: &Store) -> Result<(), Failure> {
     let now = Clock::default().now();
     let registry = registry(settings, store).await?;
     // A database that never had keys needs no overlap.
     if store.signing_keys().await?.is_empty() {
         registry.keys().ensure(&ALGORITHMS, now).await?;
     } else {
-        registry.keys().rotate(&ALGORITHMS, settings.access_token_expiration.into(), now).await?;
+        let chosen = |alg: &&str| algorithms.is_empty() || algorithms.iter().any(|named| named == alg);
+        let chosen: Vec<&str> = ALGORITHMS.into_iter().filter(chosen).collect();
+        registry.keys().rotate(&chosen, settings.access_token_expiration.into(), now).await?;
     }
     list(store).await
 }

@@ -96,17 +96,10 @@ impl Provider {
         if !text.contains('.') {
             return Ok(None);
         }
-        let ring = self.registry.key_ring().await?;
-        let typ = self.dialect().map_or(TYP, |dialect| &dialect.typ);
-        let claims = ring.verify(typ, self.iss(), text);
         // RFC 7519 §4.1.5
         let begun =
             |claims: &Map<String, Value>| claims.get("nbf").and_then(Value::as_i64).is_none_or(|nbf| nbf <= now.0);
-        let plain = |claims| match self.dialect() {
-            None => Some(claims),
-            Some(dialect) => dialect.plain(claims),
-        };
-        let Some(claims) = claims.filter(begun).and_then(plain) else { return Ok(None) };
+        let Some(claims) = self.genuine_claims(text, begun).await? else { return Ok(None) };
         let Some(id) = claims.get("jti").and_then(Value::as_str).and_then(|jti| Uuid::parse_str(jti).ok()) else {
             return Ok(None);
         };
@@ -116,6 +109,32 @@ impl Provider {
         } else {
             self.stateless(id, &claims, now).await
         }
+    }
+
+    /// The claims of a JWT access token of ours, which may have expired, where what it says is fit.
+    async fn genuine_claims(
+        &self,
+        text: &str,
+        fit: impl Fn(&Map<String, Value>) -> bool,
+    ) -> Result<Option<Map<String, Value>>, Internal> {
+        let ring = self.registry.key_ring().await?;
+        let typ = self.dialect().map_or(TYP, |dialect| &dialect.typ);
+        let claims = ring.verify(typ, self.iss(), text).filter(fit);
+        Ok(claims.and_then(|claims| match self.dialect() {
+            None => Some(claims),
+            Some(dialect) => dialect.plain(claims),
+        }))
+    }
+
+    /// The client that a token of ours was issued to, though the token may be good no more.
+    pub async fn client_behind(&self, text: &str) -> Result<Option<String>, Internal> {
+        if let Some(bearer) = Bearer::parse(Kind::AccessToken, text) {
+            let facts = self.store.session(bearer.id()).await?.map(Facts::of);
+            let session = facts.filter(|facts| is_its_row(facts, Some(&bearer))).and_then(|facts| facts.session);
+            return Ok(session.and_then(|session| session.client_id));
+        }
+        let claims = self.genuine_claims(text, |_| true).await?;
+        Ok(claims.and_then(|claims| claims.get("client_id")?.as_str().map(str::to_owned)))
     }
 
     /// A token with a row; `bearer` is the token itself where it is opaque.

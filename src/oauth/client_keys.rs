@@ -24,7 +24,7 @@ const LEAST: i64 = 60;
 const MOST: i64 = 3_600;
 /// Seconds beyond that for which it serves on while no other can be fetched.
 const SERVES_ON: i64 = 3_600;
-/// Seconds between two tries for keys that are missing.
+/// Seconds between two tries for keys that are missing, where the first found none.
 const PAUSE: i64 = 10;
 /// So many requests wait for a set that is being fetched; the others are answered at once.
 const WAITING: usize = 32;
@@ -54,7 +54,7 @@ struct Current {
     fresh_until: Timestamp,
 }
 
-/// When a fetch last failed, and when missing keys were last looked for.
+/// When a fetch last failed, and when missing keys were last looked for in vain.
 #[derive(Debug, Default)]
 struct Tried {
     failed_at: Option<Timestamp>,
@@ -181,9 +181,12 @@ impl ClientKeys {
         if is_recent(tried.sought_at, now) || is_recent(tried.failed_at, now) {
             return None;
         }
-        tried.sought_at = Some(now);
         self.fetch(uri, &remote, &mut tried, now).await;
-        other()
+        let found = other();
+        if found.is_none() {
+            tried.sought_at = Some(now);
+        }
+        found
     }
 
     async fn remote(&self, uri: &str) -> Arc<Remote> {

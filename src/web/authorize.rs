@@ -98,24 +98,30 @@ pub(crate) async fn sound_request(
         Rejected::Client(response) => respond(app, response),
         Rejected::SignInFirst(response) => match signed_in(app, headers).await {
             Ok(Some(_)) => respond(app, response),
-            Ok(None) => login::page(app, headers, params, None, login::Told::default()),
+            Ok(None) => {
+                let return_to = Some(response.redirect_uri.as_str());
+                login::page(app, headers, params, None, return_to, login::Told::default())
+            }
             Err(internal) => error_page::internal_error(app, id, &internal),
         },
         Rejected::Internal(internal) => error_page::internal_error(app, id, &internal),
     })
 }
 
-/// The request that somebody signs in for; none where the client is only to be told, once they have, that it is not sound.
+/// The request that somebody signs in for, none where the client is only to be told, once they have, that it is not sound; and the
+/// redirect URI that they return to either way.
 pub(crate) async fn behind_login(
     app: &App,
     id: &RequestId,
     headers: &HeaderMap,
     params: &Params,
-) -> Result<Option<AuthorizationRequest>, Response> {
-    match app.provider.authorization_request(params, app.clock.now()).await {
-        Err(Rejected::SignInFirst(_)) => Ok(None),
-        _ => sound_request(app, id, headers, params).await.map(Some),
+) -> Result<(Option<AuthorizationRequest>, String), Response> {
+    if let Err(Rejected::SignInFirst(response)) = app.provider.authorization_request(params, app.clock.now()).await {
+        return Ok((None, response.redirect_uri));
     }
+    let request = sound_request(app, id, headers, params).await?;
+    let return_to = request.return_to.redirect_uri.clone();
+    Ok((Some(request), return_to))
 }
 
 /// Draws a step.
@@ -132,7 +138,8 @@ pub(crate) fn draw(
         (Step::SelectAccount, Some(login)) => select_account::page(app, headers, params, request, login),
         (Step::Consent(before), Some(login)) => consent::page(app, headers, params, request, login, &before),
         (Step::SignIn | Step::SelectAccount | Step::Consent(_), _) => {
-            login::page(app, headers, params, Some(request), login::Told::default())
+            let return_to = Some(request.return_to.redirect_uri.as_str());
+            login::page(app, headers, params, Some(request), return_to, login::Told::default())
         }
     }
 }
@@ -162,7 +169,7 @@ pub(crate) async fn posted_by(
     let form = Form { name, login: &login.id.to_string(), subject: &query };
     match csrf::verify(app, headers, form, fields.text("csrf").unwrap_or_default(), app.clock.now()) {
         true => Ok(login),
-        false => Err(error_page::start_again(app, again())),
+        false => Err(error_page::start_again(app, headers, again())),
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn page(
         described_at: (document.registration == Some(Registered::MetadataDocument)).then(|| host(&request.client.id)),
         resource_hosts: request.resources.iter().flatten().map(|resource| host(resource)).collect(),
     };
-    Page::new(view).cookie(cookie).form_target(&request.return_to.redirect_uri).into_response()
+    Page::new(view).cookie(cookie).form_target(&request.return_to.redirect_uri).onward(&request.client).into_response()
 }
 
 /// `POST /consent`

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::cookies::Cookie;
 use super::guard::RequestId;
 use super::page::{Page, layout};
 use super::pages::{ErrorPage, StartAgain};
@@ -55,12 +56,14 @@ pub(crate) fn internal_error(app: &App, id: &RequestId, internal: &Internal) -> 
 }
 
 /// A form that is too old, was opened before something changed, or was not ours. Never an error to the person: a link starts anew.
-pub(crate) fn start_again(app: &App, href: String) -> Response {
-    let view = StartAgain {
-        layout: layout(app, None),
-        reason: "This page was open for a long time, or in more than one tab.".into(),
-        href,
+pub(crate) fn start_again(app: &App, headers: &HeaderMap, href: String) -> Response {
+    let reason = match Cookie::Browser.read(app, headers) {
+        Some(_) => "This page was open for a long time, or in more than one tab.",
+        None => {
+            "Your browser did not send back the cookie that it was given with this page. If it blocks cookies, allow them for this site, then start again."
+        }
     };
+    let view = StartAgain { layout: layout(app, None), reason: reason.into(), href };
     let why = Refused::invalid_request("the form is too old, or is not the one that this browser was shown")
         .compared("the form's token", "the one of this browser, this page and the last hour", "missing, old, or another")
         .fix("Begin anew. If it stays so: the browser must keep this server's cookies, its pages must not be cached, and the issuer's scheme and host must be those of the address bar.");

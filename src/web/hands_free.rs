@@ -144,6 +144,7 @@ pub(crate) async fn pick(
     };
     let status = if refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let page = Page::new(view).status(status).cookie(cookie).form_target(&request.return_to.redirect_uri);
+    let page = page.onward(&request.client);
     Ok(match refused {
         Some(why) => Explained::from(&why.of_client(Some(&request.client.id))).on(page.into_response()),
         None => page.into_response(),

@@ -43,12 +43,13 @@ pub(crate) struct Told<'a> {
     wait: Option<i64>,
 }
 
-/// The page.
+/// The page. `return_to` is the redirect URI that the person comes to in the end.
 pub(crate) fn page(
     app: &App,
     headers: &HeaderMap,
     params: &Params,
     request: Option<&AuthorizationRequest>,
+    return_to: Option<&str>,
     told: Told<'_>,
 ) -> Response {
     let query = params.to_query();
@@ -61,7 +62,7 @@ pub(crate) fn page(
         action: app.href(&with_query("/login", &query)),
         csrf,
         client_name: about.as_ref().map(|about| about.name.clone()),
-        client_host: request.map(|request| host(&request.return_to.redirect_uri)),
+        client_host: return_to.map(host),
         logo_uri: about.as_ref().and_then(|about| about.logo_uri.clone()),
         policy_uri: about.as_ref().and_then(|about| about.policy_uri.clone()),
         tos_uri: about.as_ref().and_then(|about| about.tos_uri.clone()),
@@ -71,8 +72,11 @@ pub(crate) fn page(
         notice: app.provider.sign_in().is_permissive().then(|| NOTICE.to_owned()),
     };
     let mut page = Page::new(view).status(told.status).cookie(cookie);
+    if let Some(return_to) = return_to {
+        page = page.form_target(return_to);
+    }
     if let Some(request) = request {
-        page = page.form_target(&request.return_to.redirect_uri);
+        page = page.onward(&request.client);
     }
     let mut response = page.into_response();
     if let Some(seconds) = told.wait {
@@ -105,9 +109,11 @@ pub(crate) async fn get(
             };
             Page::new(view).cookie(cookie).into_response()
         }
-        (None, None) => page(&app, &headers, &params, None, Told::default()),
+        (None, None) => page(&app, &headers, &params, None, None, Told::default()),
         (None, Some(_)) => match super::authorize::behind_login(&app, &id, &headers, &params).await {
-            Ok(request) => page(&app, &headers, &params, request.as_ref(), Told::default()),
+            Ok((request, return_to)) => {
+                page(&app, &headers, &params, request.as_ref(), Some(&return_to), Told::default())
+            }
             Err(response) => response,
         },
     }
@@ -125,12 +131,12 @@ pub(crate) async fn post(
     let query = params.to_query();
     let form = Form { name: FORM, login: "", subject: &query };
     if !csrf::verify(&app, &headers, form, fields.text("csrf").unwrap_or_default(), now) {
-        return error_page::start_again(&app, app.href(&start(&params)));
+        return error_page::start_again(&app, &headers, app.href(&start(&params)));
     }
-    let request = match params.text("client_id") {
-        None => None,
+    let (request, return_to) = match params.text("client_id") {
+        None => (None, None),
         Some(_) => match super::authorize::behind_login(&app, &id, &headers, &params).await {
-            Ok(request) => request,
+            Ok((request, return_to)) => (request, Some(return_to)),
             Err(response) => return response,
         },
     };
@@ -144,7 +150,7 @@ pub(crate) async fn post(
                     hands_free::pick(&app, &headers, request, Some(why)).await
                 }
                 (Err(failure), _) => Err(failure),
-                (Ok(None), _) => Ok(error_page::start_again(&app, app.href(&start(&params)))),
+                (Ok(None), _) => Ok(error_page::start_again(&app, &headers, app.href(&start(&params)))),
             }
         };
         return begun.await.unwrap_or_else(|failure| error_page::failed(&app, &id, failure));
@@ -161,7 +167,7 @@ pub(crate) async fn post(
     let user = match app.provider.sign_in().with_password(attempt).await {
         Ok(user) => user,
         Err(refused) => {
-            let page = page(&app, &headers, &params, request.as_ref(), told(&refused, name));
+            let page = page(&app, &headers, &params, request.as_ref(), return_to.as_deref(), told(&refused, name));
             let why = not_signed_in(refused);
             return match why {
                 Failure::Refused(why) => Explained::from(&why.of_client(params.text("client_id"))).on(page),

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::pages::Layout;
 use super::{App, assets};
+use crate::domain::client::Client;
 
 /// The frame of a page. `home` is where the name in its header leads.
 pub(crate) fn layout(app: &App, home: Option<&str>) -> Layout {
@@ -22,8 +23,9 @@ pub(crate) fn layout(app: &App, home: Option<&str>) -> Layout {
 pub(crate) struct Page<T> {
     pub(crate) status: StatusCode,
     pub(crate) view: T,
-    /// Where its forms may lead besides our own origin: browsers check the whole chain of redirects.
-    pub(crate) form_target: Option<String>,
+    /// Where its forms may lead besides our own origin. Chromium checks every redirect that follows a form, those of the application
+    /// among them, which may take the code at one origin and go on at another.
+    pub(crate) form_targets: Vec<String>,
     /// Whether it runs a script of ours.
     pub(crate) script: bool,
     /// What it may frame: origins.
@@ -34,7 +36,14 @@ pub(crate) struct Page<T> {
 
 impl<T: Template> Page<T> {
     pub(crate) const fn new(view: T) -> Self {
-        Self { status: StatusCode::OK, view, form_target: None, script: false, frames: Vec::new(), cookies: Vec::new() }
+        Self {
+            status: StatusCode::OK,
+            view,
+            form_targets: Vec::new(),
+            script: false,
+            frames: Vec::new(),
+            cookies: Vec::new(),
+        }
     }
 
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
@@ -42,8 +51,32 @@ impl<T: Template> Page<T> {
         self
     }
 
+    /// Its forms lead to this redirect URI.
     pub(crate) fn form_target(mut self, redirect_uri: &str) -> Self {
-        self.form_target = origin(redirect_uri);
+        self.form_targets.extend(origin(redirect_uri));
+        self
+    }
+
+    /// And from there on to origins of the client, as its document lists them.
+    pub(crate) fn onward(mut self, client: &Client) -> Self {
+        self.form_targets.extend(client.document.allowed_origins.iter().filter_map(|listed| {
+            match listed.split_once("://*.") {
+                // A policy writes them as the document does.
+                Some((scheme, parent)) => {
+                    Some(format!("{scheme}://*.{}", origin(&format!("{scheme}://{parent}"))?.split_once("://")?.1))
+                }
+                None => origin(listed),
+            }
+        }));
+        self.form_targets.sort();
+        self.form_targets.dedup();
+        self
+    }
+
+    /// And anywhere from there: a form without a secret of the person's has nothing to keep from whoever comes next.
+    pub(crate) fn and_anywhere_on(mut self, redirect_uri: &str) -> Self {
+        self.form_targets.extend(Url::parse(redirect_uri).ok().map(|url| format!("{}:", url.scheme())));
+        self.form_targets.dedup();
         self
     }
 
@@ -74,7 +107,7 @@ impl<T: Template> IntoResponse for Page<T> {
                 return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             }
         };
-        let target = self.form_target.map(|target| format!(" {target}")).unwrap_or_default();
+        let target = self.form_targets.iter().fold(String::new(), |all, target| format!("{all} {target}"));
         let script = if self.script { " script-src 'self';" } else { "" };
         let frames =
             if self.frames.is_empty() { String::new() } else { format!("frame-src {}; ", self.frames.join(" ")) };

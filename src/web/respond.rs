@@ -31,5 +31,5 @@ fn sent(app: &App, response: AuthorizationResponse) -> Response {
         action: redirect_uri.clone(),
         members,
     };
-    Page::new(view).form_target(&redirect_uri).script().into_response()
+    Page::new(view).form_target(&redirect_uri).and_anywhere_on(&redirect_uri).script().into_response()
 }

@@ -48,7 +48,7 @@ pub(crate) fn page(
         policy_uri: about.policy_uri,
         tos_uri: about.tos_uri,
     };
-    Page::new(view).cookie(cookie).form_target(redirect_uri).into_response()
+    Page::new(view).cookie(cookie).form_target(redirect_uri).onward(&request.client).into_response()
 }
 
 /// `POST /select_account`

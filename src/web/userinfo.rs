@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ORIGIN};
 use axum::response::{IntoResponse, Response};
 
 use super::body::{Body, bearer, media_type};
@@ -26,29 +26,38 @@ pub(crate) async fn post(State(app): State<App>, request: Request) -> Response {
         Err(response) => return response,
     };
     match (params.text("access_token"), headers.contains_key(AUTHORIZATION)) {
-        _ if params.is_repeated("access_token") => protocol_error::bearer_challenge(Some(
-            &Refused::invalid_request("access_token occurs more than once")
+        (token, _) if params.is_repeated("access_token") => {
+            let why = Refused::invalid_request("access_token occurs more than once")
                 .compared("how often access_token occurs", "once", "more often")
-                .fix("Send access_token once."),
-        )),
-        (Some(_), true) => protocol_error::bearer_challenge(Some(
-            &Refused::invalid_request("the token is in the header and in the body; send it once")
+                .fix("Send access_token once.");
+            refused(&app, &headers, token, Some(&why)).await
+        }
+        (Some(token), true) => {
+            let why = Refused::invalid_request("the token is in the header and in the body; send it once")
                 .compared("the token", "in the header or in the body", "in both")
-                .fix("Send the token in the Authorization header alone."),
-        )),
+                .fix("Send the token in the Authorization header alone.");
+            refused(&app, &headers, Some(token), Some(&why)).await
+        }
         (Some(token), false) => answer(&app, &headers, Some(token)).await,
         (None, _) => answer(&app, &headers, bearer(&headers)).await,
     }
 }
 
-async fn answer(app: &App, headers: &HeaderMap, token: Option<&str>) -> Response {
-    let Some(token) = token else { return protocol_error::bearer_challenge(None) };
+/// The refusal may be read where the answer to the same token may have been: by a page of the client that it was issued to.
+async fn refused(app: &App, headers: &HeaderMap, token: Option<&str>, why: Option<&Refused>) -> Response {
+    let client = match token {
+        Some(token) if headers.contains_key(ORIGIN) => app.provider.client_behind(token).await.ok().flatten(),
+        _ => None,
+    };
+    cors::for_client(app, headers, client.as_deref(), protocol_error::bearer_challenge(why)).await
+}
+
+async fn answer(app: &App, headers: &HeaderMap, text: Option<&str>) -> Response {
+    let Some(text) = text else { return refused(app, headers, None, None).await };
     let now = app.clock.now();
-    let token = match app.provider.access_token(token, now).await {
+    let token = match app.provider.access_token(text, now).await {
         Ok(Some(token)) => token,
-        Ok(None) => {
-            return protocol_error::bearer_challenge(Some(&Refused::dead_token()));
-        }
+        Ok(None) => return refused(app, headers, Some(text), Some(&Refused::dead_token())).await,
         Err(internal) => return protocol_error::internal_error(&internal),
     };
     // Aidbox's shape is asked for by Aidbox's media type.

@@ -19,6 +19,9 @@ const application = createServer(async (request, response) => {
   if (url.pathname === '/') response.writeHead(302, { location: authorize() }).end()
   else if (url.pathname === '/callback') html(await returned(request, url).then(callback).catch(String))
   else if (url.pathname === '/frame') html(`<iframe src="${authorize().replaceAll('&', '&amp;')}"></iframe>`)
+  // Many applications take the code at one origin and go on at another.
+  else if (url.pathname === '/onward') response.writeHead(303, { location: home.replace('localhost', '127.0.0.1') + '/arrived' }).end()
+  else if (url.pathname === '/arrived') html('Arrived')
   else if (url.pathname === '/bye') html('Come back soon')
   else response.writeHead(204).end()
 })
@@ -54,7 +57,8 @@ await register(issuer, 'app', {
   name: 'An application with a very long name that nobody shortened: Donaudampfschifffahrtsgesellschaftskapitän',
   secret: 'app-secret',
   grant_types: ['code'],
-  auth: { authorization_code: { redirect_uri: `${home}/callback` } },
+  auth: { authorization_code: { redirect_uri: `${home}/callback`, redirect_uris: [`${home}/onward`] } },
+  allowed_origins: [home.replace('localhost', '127.0.0.1')],
   post_logout_redirect_uris: [`${home}/bye`],
   policy_uri: 'https://app.example/privacy',
   tos_uri: 'https://app.example/terms',
@@ -114,6 +118,16 @@ async function alice_returns_by_a_form_that_posts_itself(page) {
   await looksRight(page, 'page of a form that goes back')
   await page.click('#return')
   await heading(page, 'Hello Alice')
+}
+
+async function alice_is_led_on_by_the_application_to_another_origin(page) {
+  for (const way of [{ prompt: 'consent' }, { prompt: 'login' }, { prompt: 'consent login', response_mode: 'form_post' }]) {
+    await page.goto(authorize({ redirect_uri: `${home}/onward`, ...way }))
+    if (await page.locator('#login').count()) await signIn(page)
+    await page.locator('#approve').or(page.getByRole('heading', { name: 'Arrived' })).waitFor()
+    if (await page.locator('#approve').count()) await page.click('#approve')
+    await heading(page, 'Arrived')
+  }
 }
 
 async function alice_chooses_her_account(page) {
@@ -224,6 +238,7 @@ try {
     alice_signs_in_at_the_second_try_and_consents,
     alice_denies,
     alice_returns_by_a_form_that_posts_itself,
+    alice_is_led_on_by_the_application_to_another_origin,
     alice_chooses_her_account,
     alice_signs_out,
     alice_uses_the_keyboard_alone,

@@ -68,28 +68,33 @@ both!(
         assert_eq!(present(&server, &old).await.0, 200);
         elsewhere.put("/jwks", new.jwks().to_string());
         assert_eq!(present(&server, &new).await.0, 200, "at once, though the set is fresh");
+        // And one that follows on its heels.
+        let newest = ClientKey::new("ES256", "d");
+        elsewhere.put("/jwks", json!({"keys": [new.jwk, newest.jwk]}).to_string());
+        assert_eq!(present(&server, &newest).await.0, 200);
+        assert_eq!(elsewhere.hits("/jwks"), 3);
         assert_refused(&present(&server, &old).await, 401, "invalid_client", "no registered key");
         let stranger = ClientKey::new("ES256", "c");
         for _ in 0..5 {
             assert_refused(&present(&server, &stranger).await, 401, "invalid_client", "no registered key");
         }
-        assert_eq!(elsewhere.hits("/jwks"), 2);
+        assert_eq!(elsewhere.hits("/jwks"), 4);
         server.wait(11);
         for _ in 0..5 {
             assert_eq!(present(&server, &stranger).await.0, 401);
         }
-        assert_eq!(elsewhere.hits("/jwks"), 3);
+        assert_eq!(elsewhere.hits("/jwks"), 5);
         // A wrong signature of a key that is there is no reason to look.
         server.wait(11);
         let wrong = ClientKey::new("ES256", "b");
         assert_refused(&present(&server, &wrong).await, 401, "invalid_client", "none of the client's keys");
-        assert_eq!(elsewhere.hits("/jwks"), 3);
+        assert_eq!(elsewhere.hits("/jwks"), 5);
         // Without a name, another key may have come.
         server.wait(11);
         elsewhere.put("/jwks", json!({"keys": [new.jwk, wrong.jwk]}).to_string());
         let nameless = wrong.sign_with(&json!({"alg": "ES256"}), &claims(&server));
         assert_eq!(present_jwt(&server, nameless).await.0, 200);
-        assert_eq!(elsewhere.hits("/jwks"), 4);
+        assert_eq!(elsewhere.hits("/jwks"), 6);
     }
 );
 

@@ -261,5 +261,12 @@ both_folders!(
         assert!(
             is_active(&fresh).await && kid(&fresh) != kid(&old) && published(&service).await.contains(&kid(&fresh))
         );
+
+        // One algorithm alone, and none that there is not.
+        let before = listed(&folder).len();
+        folder.ok(&["keys", "rotate", "--algorithm", "ES256"]);
+        assert_eq!(listed(&folder).len(), before + 1);
+        let unknown = folder.run(&["keys", "rotate", "--algorithm", "HS256"]);
+        assert!(unknown.code == 2 && unknown.stderr.contains("RS256"), "{unknown:?}");
     }
 );

@@ -77,6 +77,8 @@ both!(
         let reopened = server.browser();
         let answer = reopened.submit(&page, &CREDENTIALS).await;
         assert!(answer.cookie("login").is_none());
+        assert!(answer.text("main").contains("allow them for this site"), "what to do is said: {answer:?}");
+        assert!(!expired.text("main").contains("cookie"), "{expired:?}");
         assert!(reopened.get(&server.url(&answer.start_again().unwrap())).await.is_login());
         // A second tab, in which one has signed in meanwhile: the way leads on, not to another login page.
         let (first, second) = (server.authorize(&reopened, &query).await, server.authorize(&reopened, &query).await);
@@ -130,7 +132,7 @@ both!(
 );
 
 both!(
-    async fn form_action_names_the_proven_redirect_target_and_no_other(server: Server) {
+    async fn form_action_names_the_proven_redirect_target_and_the_origins_of_its_client_alone(server: Server) {
         let cases = [
             ("https://app.example/cb?x=1", "form-action 'self' https://app.example;"),
             ("https://app.example:8443/cb", "form-action 'self' https://app.example:8443;"),
@@ -151,6 +153,12 @@ both!(
                 assert!(page.header("content-security-policy").contains(policy), "{uri} {page:?}");
             }
         }
+        let onward = json!(["https://*.shop.example", "https://api.example:8443"]);
+        let uri = json!({"redirect_uri": null, "redirect_uris": uris});
+        server.web_app(json!({"auth": {"authorization_code": uri}, "allowed_origins": onward})).await;
+        let page = server.authorize(&stranger, &request(&[("redirect_uri", "https://app.example:8443/cb")])).await;
+        let named = "form-action 'self' https://*.shop.example https://api.example:8443 https://app.example:8443;";
+        assert!(page.header("content-security-policy").contains(named), "{page:?}");
         let page = server.authorize(&stranger, &request(&[("redirect_uri", "https://evil.example/")])).await;
         assert!(page.error().is_some() && !page.header("content-security-policy").contains("evil.example"), "{page:?}");
     }

@@ -437,6 +437,11 @@ open!(
         let page = server.authorize(&browser, &query).await;
         assert!(page.is_login(), "nobody is sent on to a stranger: {page:?}");
         let wrong = browser.sign_in(&page, "alice", "wrong").await;
+        for page in [&page, &wrong] {
+            // Chromium lets a form lead no further than this says.
+            assert!(page.header("content-security-policy").contains("form-action 'self' https:;"), "{page:?}");
+            assert!(page.text("main").contains("app.example"), "it says where one returns: {page:?}");
+        }
         let page = browser.sign_in(&wrong, "alice", "correct-horse-battery").await;
         let returned = browser.follow(page).await.returned();
         assert_eq!(

@@ -231,7 +231,7 @@ both!(
         assert_eq!(page.attribute("form", "method").as_deref(), Some("post"));
         let policy = page.header("content-security-policy");
         assert!(
-            policy.contains("script-src 'self';") && policy.contains("form-action 'self' https://app.example;"),
+            policy.contains("script-src 'self';") && policy.contains("form-action 'self' https://app.example https:;"),
             "{policy}"
         );
         assert!(!policy.contains("unsafe") && policy.contains("default-src 'none'"), "{policy}");

@@ -165,6 +165,42 @@ both!(
 );
 
 both!(
+    async fn pages_of_the_client_may_read_that_its_token_is_good_no_more_and_no_others(server: Server) {
+        server.alice().await;
+        for format in [json!("jwt"), json!(null)] {
+            let flow = json!({"redirect_uri": "https://app.example/cb", "token_format": format});
+            server.web_app(json!({"auth": {"authorization_code": flow}})).await;
+            let tokens = server.tokens("openid").await;
+            let token = text(&tokens, "access_token");
+            server.wait(3601);
+            for (origin, token, may_read) in [
+                ("https://app.example", token, true),
+                ("https://evil.example", token, false),
+                ("https://app.example", &token[..token.len() - 2], false),
+            ] {
+                let asked =
+                    || server.http.get(server.url("/oauth2/userinfo")).header("origin", origin).bearer_auth(token);
+                let posted = server.http.post(server.url("/oauth2/userinfo")).header("origin", origin);
+                let form = [("access_token", token)];
+                let twice = [form[0], form[0]];
+                for (request, status) in
+                    [(asked(), 401), (posted.try_clone().unwrap().form(&form), 401), (posted.form(&twice), 400)]
+                {
+                    let response = request.send().await.unwrap();
+                    let headers = response.headers();
+                    assert!(response.status() == status && headers.contains_key("www-authenticate"), "{response:?}");
+                    let allowed = headers.get("access-control-allow-origin").map(|value| value.to_str().unwrap());
+                    assert_eq!(allowed, Some(origin).filter(|_| may_read), "{origin} {token}");
+                    let exposed = headers.get("access-control-expose-headers").map(|value| value.to_str().unwrap());
+                    assert_eq!(exposed, Some("www-authenticate").filter(|_| may_read));
+                    assert_eq!(headers["vary"], "origin");
+                }
+            }
+        }
+    }
+);
+
+both!(
     async fn aidboxs_shape_is_for_first_party_clients_and_without_secrets(server: Server) {
         server.alice().await;
         let fhir = async |scope: &str| {

@@ -161,7 +161,7 @@ pub(super) async fn redeem(
     PageForm { fields, .. }: PageForm,
 ) -> Response {
     if !visitor.posted(&app, &fields) {
-        return error_page::start_again(&app, href(&app, Flow::AuthorizationCode));
+        return error_page::start_again(&app, &visitor.headers, href(&app, Flow::AuthorizationCode));
     }
     match Back::of(&app, &visitor, &fields) {
         Some(back) => {
@@ -174,7 +174,8 @@ pub(super) async fn redeem(
 
 /// The answer to whoever comes with a state that is not theirs.
 fn stranger(app: &App, visitor: &Visitor) -> Response {
-    visitor.refusal(app, PATH).unwrap_or_else(|| error_page::start_again(app, href(app, Flow::AuthorizationCode)))
+    let again = || error_page::start_again(app, &visitor.headers, href(app, Flow::AuthorizationCode));
+    visitor.refusal(app, PATH).unwrap_or_else(again)
 }
 
 /// A browser that came back with an answer to the request that it left with.

@@ -95,7 +95,7 @@ async fn post(
 ) -> Response {
     let Some(flow) = Flow::named(&name) else { return see_other(&app.href(PATH)) };
     if !visitor.posted(&app, &fields) {
-        return error_page::start_again(&app, href(&app, flow));
+        return error_page::start_again(&app, &visitor.headers, href(&app, flow));
     }
     let mut sent = Sent::Nothing;
     if fields.text("decision") == Some("send") {
