@@ -439,7 +439,10 @@ open!(
         let wrong = browser.sign_in(&page, "alice", "wrong").await;
         for page in [&page, &wrong] {
             // Chromium lets a form lead no further than this says.
-            assert!(page.header("content-security-policy").contains("form-action 'self' https://app.example;"), "{page:?}");
+            assert!(
+                page.header("content-security-policy").contains("form-action 'self' https://app.example;"),
+                "{page:?}"
+            );
             assert!(page.text("main").contains("app.example"), "it says where one returns: {page:?}");
         }
         let page = browser.sign_in(&wrong, "alice", "correct-horse-battery").await;
