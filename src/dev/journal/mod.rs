@@ -1,7 +1,8 @@
 //! `/dev/journal`: what was asked of the protocol endpoints of a realm, and what was answered, the newest thousand.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
+mod entry;
+
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use axum::{Extension, Json};
 use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use self::entry::{Entry, Shown};
 use super::control::Wrong;
 use super::desk::Desk;
 use super::exchange::{Asked, endpoints, known};
@@ -24,7 +26,6 @@ use super::faults::Rule;
 use super::input::{self, Seconds, Whole};
 use super::openapi::Call;
 use crate::domain::time::Timestamp;
-use crate::oauth::explanation::Explanation;
 use crate::openapi::schema::optional;
 use crate::web::Explained;
 use crate::web::map::{self as web, get};
@@ -52,25 +53,6 @@ struct Entries {
     next: u64,
     bytes: usize,
     kept: VecDeque<Arc<Entry>>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    id: u64,
-    at: Timestamp,
-    issuer: String,
-    asked: Asked,
-    status: u16,
-    request_id: Option<String>,
-    location: Option<String>,
-    body: Value,
-    /// The code of the refusal, and why.
-    refused: Option<(String, String, Explanation)>,
-    /// The fault that it suffered, and whether the answer was lost by it.
-    fault: Option<Rule>,
-    dropped: bool,
-    /// How large it is, more or less, in bytes.
-    size: usize,
 }
 
 impl Journal {
@@ -196,49 +178,6 @@ impl Wanted {
     }
 }
 
-/// A request and its answer.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "JournalEntry")]
-struct Shown {
-    /// Its number.
-    id: u64,
-    /// What the clock showed.
-    time: String,
-    #[schemars(extend("enum" = endpoints().collect::<Vec<_>>()))]
-    endpoint: &'static str,
-    client_id: Option<String>,
-    user: Option<String>,
-    method: String,
-    /// Path and query.
-    target: String,
-    /// Those of query and body; passwords, client secrets and assertions are masked. One that was sent several times is a list.
-    parameters: Map<String, Value>,
-    status: u16,
-    /// `ok`, the code of the error wherever it went, or `dropped` by a fault.
-    outcome: String,
-    location: Option<String>,
-    /// The body of the answer, where it is JSON; else its text, where it is a JWT; else nothing.
-    answer: Value,
-    request_id: Option<String>,
-    /// The request as a line to paste; what is secret has to be filled in.
-    curl: String,
-    /// The fault that it suffered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<Rule>,
-    /// Why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<Why>,
-}
-
-/// Why a request was refused.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Why {
-    /// What the caller was told.
-    description: String,
-    /// What was compared with what, and the fix.
-    explanation: Explanation,
-}
-
 /// Another number of exchanges than was counted on.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Miscounted {
@@ -302,75 +241,4 @@ async fn show(Extension(desk): Extension<Arc<Desk>>, RawQuery(query): RawQuery) 
 async fn clear(Extension(desk): Extension<Arc<Desk>>) -> StatusCode {
     desk.journal.clear();
     StatusCode::NO_CONTENT
-}
-
-impl Entry {
-    /// `ok`, the code of the error wherever it went, or `dropped` by a fault.
-    fn outcome(&self) -> &str {
-        if self.dropped {
-            return "dropped";
-        }
-        if let Some((code, _, _)) = &self.refused {
-            return code;
-        }
-        match self.body.get("error").and_then(Value::as_str) {
-            Some(code) => code,
-            None if self.status >= 400 => "error",
-            None => "ok",
-        }
-    }
-
-    fn shown(&self) -> Shown {
-        let Asked { endpoint, method, target, client_id, user, params, .. } = &self.asked;
-        let mut request: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (name, value) in params {
-            request.entry(name).or_default().push(value);
-        }
-        let parameters = request
-            .into_iter()
-            .map(|(name, values)| (name.to_owned(), if let [one] = values[..] { json!(one) } else { json!(values) }))
-            .collect();
-        Shown {
-            id: self.id,
-            time: self.at.rfc3339(),
-            endpoint,
-            client_id: client_id.clone(),
-            user: user.clone(),
-            method: method.to_string(),
-            target: target.clone(),
-            parameters,
-            status: self.status,
-            outcome: self.outcome().to_owned(),
-            location: self.location.clone(),
-            answer: self.body.clone(),
-            request_id: self.request_id.clone(),
-            curl: self.curl(),
-            fault: self.fault.clone(),
-            why: self.refused.as_ref().map(|(_, description, explanation)| Why {
-                description: description.clone(),
-                explanation: explanation.clone(),
-            }),
-        }
-    }
-
-    /// The request as a line to paste; what is secret has to be filled in.
-    fn curl(&self) -> String {
-        let Asked { method, target, client_id, authorization, body, .. } = &self.asked;
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-        let origin = self.issuer.split('/').take(3).collect::<Vec<_>>().join("/");
-        let mut line = format!("curl -i -X {method} {}", quoted(&format!("{origin}{target}")));
-        match authorization {
-            Some(basic) if basic.starts_with("Basic") => {
-                let _ = write!(line, " -u {}", quoted(&format!("{}:SECRET", client_id.as_deref().unwrap_or_default())));
-            }
-            Some(bearer) => {
-                let _ = write!(line, " -H {}", quoted(&format!("Authorization: {bearer}")));
-            }
-            None => {}
-        }
-        for (name, value) in body {
-            let _ = write!(line, " --data-urlencode {}", quoted(&format!("{name}={value}")));
-        }
-        line
-    }
 }

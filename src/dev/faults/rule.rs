@@ -1,17 +1,14 @@
-//! `/dev/faults`: answers that go wrong on purpose, as networks, proxies and other people's servers do.
-//!
-//! A rule says which requests it is for, how often, and what happens to them. The first rule that fits has its way.
+//! What a rule of faults says, and how it is done to a request.
 
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Request};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::BodyExt;
@@ -19,21 +16,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::control::Wrong;
-use super::desk::Desk;
-use super::exchange::{Asked, endpoints, known};
-use super::input::{Fraction, Input, Seconds, Switch, Whole};
-use super::openapi::Call;
 use crate::clock::ahead_by;
-use crate::openapi::Place;
-use crate::openapi::schema::{required, whole};
-use crate::randomness::Randomness;
+use crate::dev::control::Wrong;
+use crate::dev::exchange::{Asked, endpoints, known};
+use crate::dev::input::{Fraction, Seconds, Switch, Whole};
 use crate::realm::Realm;
-use crate::web::map::{Map, delete, get};
 use crate::web::{Site, cors, guard};
 
-/// So many rules at once; nobody waits longer than this, in seconds (requests end after thirty), nor is further ahead.
-const RULES: usize = 100;
+/// Nobody waits longer than this, in seconds (requests end after thirty), nor is further ahead.
 const LONGEST_DELAY: i64 = 25;
 const STATUSES: RangeInclusive<u64> = 200..=599;
 const LONGEST_SKEW: i64 = 10 * 365 * 86_400;
@@ -44,28 +34,28 @@ const DRIPS: usize = 64;
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "FaultRule")]
-pub(super) struct Rule {
+pub(in crate::dev) struct Rule {
     /// Requests to this endpoint; without it, to any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = endpoints().collect::<Vec<_>>()))]
-    endpoint: Option<String>,
+    pub(super) endpoint: Option<String>,
     /// Requests of this client.
     #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<String>,
-    /// Requests that name this user (`username`, `login_hint`).
+    pub(super) client_id: Option<String>,
+    /// Requests that name this user (`username`, `login_hint`), or show their code, token or login.
     #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<String>,
+    pub(super) user: Option<String>,
     /// The first request that fits and suffers is this one of those that fit; 1 is the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
-    nth: Option<Whole>,
+    pub(super) nth: Option<Whole>,
     /// So many requests suffer; without it, all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
-    times: Option<Whole>,
+    pub(super) times: Option<Whole>,
     /// Between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    probability: Option<Fraction>,
+    pub(super) probability: Option<Fraction>,
 
     /// Seconds before the work is done.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,102 +105,9 @@ enum Drop {
     After,
 }
 
-/// The rules of a realm.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Mutex<Rules>);
-
-#[derive(Debug, Default)]
-struct Rules {
-    next: u64,
-    all: Vec<Standing>,
-}
-
-#[derive(Debug)]
-struct Standing {
-    id: u64,
-    rule: Rule,
-    /// How many requests fitted, and how many suffered.
-    fitted: u64,
-    hits: u64,
-}
-
-impl Faults {
-    /// What happens to a request.
-    pub(super) fn of(&self, asked: &Asked, randomness: &Randomness) -> Option<Rule> {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rules.all.iter_mut().find_map(|standing| standing.strikes(asked, randomness).then(|| standing.rule.clone()))
-    }
-
-    /// Takes all rules away.
-    pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).all.clear();
-    }
-}
-
-impl Standing {
-    fn strikes(&mut self, asked: &Asked, randomness: &Randomness) -> bool {
-        let user = self.rule.user.as_deref();
-        let fits = asked.is(self.rule.endpoint.as_deref(), self.rule.client_id.as_deref())
-            && user.is_none_or(|user| asked.user.as_deref() == Some(user));
-        if !fits {
-            return false;
-        }
-        self.fitted += 1;
-        let due = self.fitted >= self.rule.nth.map_or(1, |nth| nth.0)
-            && self.rule.times.is_none_or(|Whole(times)| self.hits < times)
-            && self.rule.probability.is_none_or(|Fraction(probability)| fraction(randomness) < probability);
-        self.hits += u64::from(due);
-        due
-    }
-
-    fn shown(&self) -> Shown {
-        Shown { rule: self.rule.clone(), id: self.id, hits: self.hits }
-    }
-}
-
-/// A rule in force.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Fault")]
-struct Shown {
-    #[serde(flatten)]
-    rule: Rule,
-    /// Its number.
-    id: u64,
-    /// How many requests suffered.
-    hits: u64,
-}
-
-/// The calls of faults.
-pub(super) fn map() -> Map {
-    Map::new()
-        .route(
-            ["/dev/faults"],
-            get(list, |call| {
-                call.control("faults", "The rules, each with its hits", &[])
-                    .answers_of::<Vec<Shown>>(200, "The rules in order; the first that fits has its way.")
-            })
-            .post(add, |call| {
-                call.control("addFault", "Has requests go wrong", &[409])
-                    .explained("The fields say which requests, how often, and at least one thing that happens to them.")
-                    .takes::<Rule>()
-                    .answers_of::<Shown>(201, "The rule.")
-            })
-            .delete(clear, |call| {
-                call.control("clearFaults", "Takes all rules away", &[]).answers(204, "There is none.")
-            }),
-        )
-        .route(
-            ["/dev/faults/{id}"],
-            delete(remove, |call| {
-                call.control("removeFault", "Takes a rule away", &[404])
-                    .parameter(Place::Path, required("id", whole("Its number.")))
-                    .answers(204, "It is gone.")
-            }),
-        )
-}
-
 impl Rule {
-    fn check(&self) -> Result<(), Wrong> {
+    /// Refuses what makes no sense.
+    pub(super) fn check(&self) -> Result<(), Wrong> {
         self.endpoint.as_deref().map_or(Ok(()), known)?;
         if self.status.is_some_and(|status| !STATUSES.contains(&status.0)) {
             return Err(Wrong::request("status is between 200 and 599"));
@@ -249,12 +146,12 @@ impl Rule {
     }
 
     /// The rule, where its requests get no answer.
-    pub(super) const fn drops(&self) -> bool {
+    pub(in crate::dev) const fn drops(&self) -> bool {
         self.drop.is_some()
     }
 
     /// What is done and answered under the rule. Its way out is [`Rule::send`].
-    pub(super) async fn strike(
+    pub(in crate::dev) async fn strike(
         &self,
         realm: &Realm,
         site: Site,
@@ -297,7 +194,7 @@ impl Rule {
     }
 
     /// Changes an answer on its way out.
-    pub(super) async fn send(self, response: Response) -> Response {
+    pub(in crate::dev) async fn send(self, response: Response) -> Response {
         if self.drops() {
             return dropped();
         }
@@ -336,50 +233,4 @@ fn announce(headers: &mut HeaderMap, length: usize) {
 fn dropped() -> Response {
     let end = stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped on purpose")) });
     Response::new(Body::from_stream(end))
-}
-
-/// A number in [0, 1).
-fn fraction(randomness: &Randomness) -> f64 {
-    let bits = u32::from_be_bytes(randomness.bytes("faults"));
-    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
-}
-
-/// `POST /dev/faults`
-async fn add(
-    Extension(desk): Extension<Arc<Desk>>,
-    Input(rule): Input<Rule>,
-) -> Result<(StatusCode, Json<Shown>), Wrong> {
-    rule.check()?;
-    let mut rules = desk.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if rules.all.len() >= RULES {
-        return Err(Wrong::new(StatusCode::CONFLICT, format!("there are {RULES} faults already; DELETE some first")));
-    }
-    rules.next += 1;
-    let standing = Standing { id: rules.next, rule, fitted: 0, hits: 0 };
-    let shown = standing.shown();
-    rules.all.push(standing);
-    Ok((StatusCode::CREATED, Json(shown)))
-}
-
-/// `GET /dev/faults`
-async fn list(Extension(desk): Extension<Arc<Desk>>) -> Json<Vec<Shown>> {
-    let rules = desk.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
-    Json(rules.all.iter().map(Standing::shown).collect())
-}
-
-/// `DELETE /dev/faults`
-async fn clear(Extension(desk): Extension<Arc<Desk>>) -> StatusCode {
-    desk.faults.clear();
-    StatusCode::NO_CONTENT
-}
-
-/// `DELETE /dev/faults/{id}`
-async fn remove(Extension(desk): Extension<Arc<Desk>>, Path(id): Path<String>) -> Result<StatusCode, Wrong> {
-    let mut rules = desk.faults.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = rules.all.len();
-    rules.all.retain(|standing| standing.id.to_string() != id);
-    match rules.all.len() < before {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Wrong::absent(format!("there is no fault {id}"))),
-    }
 }
