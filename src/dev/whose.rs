@@ -1,12 +1,9 @@
 //! Whose request it is where it does not say: whose code or token it shows, or who is signed in in its browser.
 
 use axum::http::HeaderMap;
-use serde_json::Value;
-use uuid::Uuid;
 
 use super::exchange::Asked;
 use crate::domain::bearer::{Bearer, Kind};
-use crate::oauth::jws::Jws;
 use crate::realm::Realm;
 use crate::web::authorize::signed_in;
 
@@ -39,8 +36,8 @@ async fn holders(realm: &Realm, text: &str) -> Option<(Option<String>, Option<St
         let code = realm.store.code(id).await.ok()??;
         return Some((Some(code.client_id), Some(code.user_id)));
     }
-    let jti = || Jws::read(text)?.claims.get("jti").and_then(Value::as_str).and_then(|jti| Uuid::parse_str(jti).ok());
-    let id = id(Kind::AccessToken).or_else(|| id(Kind::RefreshToken)).or_else(jti)?;
+    let opaque = id(Kind::AccessToken).or_else(|| id(Kind::RefreshToken));
+    let id = opaque.or_else(|| realm.provider.row_named_by(text))?;
     let session = realm.store.session(id).await.ok()??.session;
     Some((session.client_id, session.user_id))
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Provider;
+use super::jws::Jws;
 use crate::domain::bearer::{Bearer, Kind};
 use crate::domain::claims::RequestedClaims;
 use crate::domain::client::Client;
@@ -100,9 +101,7 @@ impl Provider {
         let begun =
             |claims: &Map<String, Value>| claims.get("nbf").and_then(Value::as_i64).is_none_or(|nbf| nbf <= now.0);
         let Some(claims) = self.genuine_claims(text, begun).await? else { return Ok(None) };
-        let Some(id) = claims.get("jti").and_then(Value::as_str).and_then(|jti| Uuid::parse_str(jti).ok()) else {
-            return Ok(None);
-        };
+        let Some(id) = row_of(&claims) else { return Ok(None) };
         // A token of client_credentials has no row: it names no sign-in (RFC 9068 §2.2.1), and lives with its client alone.
         if claims.contains_key("auth_time") {
             self.stored(id, None, now).await
@@ -120,10 +119,20 @@ impl Provider {
         let ring = self.registry.key_ring().await?;
         let typ = self.dialect().map_or(TYP, |dialect| &dialect.typ);
         let claims = ring.verify(typ, self.iss(), text).filter(fit);
-        Ok(claims.and_then(|claims| match self.dialect() {
+        Ok(claims.and_then(|claims| self.plain(claims)))
+    }
+
+    /// The claims of an access token as this server would have them, whatever dialect it is in.
+    fn plain(&self, claims: Map<String, Value>) -> Option<Map<String, Value>> {
+        match self.dialect() {
             None => Some(claims),
             Some(dialect) => dialect.plain(claims),
-        }))
+        }
+    }
+
+    /// The row that a JWT access token says it has, be it genuine or not.
+    pub(crate) fn row_named_by(&self, text: &str) -> Option<Uuid> {
+        row_of(&self.plain(Jws::read(text)?.claims)?)
     }
 
     /// The client that a token of ours was issued to, though the token may be good no more.
@@ -227,6 +236,11 @@ impl Facts {
             person_version,
         }
     }
+}
+
+/// The row of a JWT access token, which is its `jti`.
+fn row_of(claims: &Map<String, Value>) -> Option<Uuid> {
+    Uuid::parse_str(claims.get("jti")?.as_str()?).ok()
 }
 
 /// Whether the row is that of an opaque token; of a JWT its signature says so.

@@ -7,7 +7,7 @@ use crate::support::{ClientKey, Database, Folder, Page, Server, both, both_folde
 
 async fn speaking(database: Database, dialect: &str) -> Server {
     Server::start_with(database, |settings| {
-        settings.mode = Mode::Dev;
+        (settings.mode, settings.dev_api) = (Mode::Dev, true);
         settings.dialect = Some(dialect.to_owned());
     })
     .await
@@ -139,6 +139,8 @@ async fn check(database: Database, e: Expected) {
     let claims = read(server.http.get(server.url(e.userinfo)).bearer_auth(access).send().await.unwrap()).await.1;
     assert_eq!(claims["sub"], id_token["sub"], "Core §5.3.2: {claims}");
     assert_like("userinfo", &claims, &base(&server, &e.claims));
+    let (_, seen) = server.control("GET", "/dev/journal?endpoint=userinfo", Value::Null).await;
+    assert_eq!((&seen[0]["user"], &seen[0]["client_id"]), (&json!("alice"), &json!("web-app")), "{seen}");
 
     // A refresh, where there is one.
     if let Some(refresh) = answer["refresh_token"].as_str() {
