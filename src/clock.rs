@@ -146,3 +146,21 @@ pub fn new_row_id() -> uuid::Uuid {
     #[expect(clippy::disallowed_methods, reason = "its time serves index locality alone; no rule ever reads it")]
     uuid::Uuid::now_v7()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_clock_is_ahead_for_the_work_and_for_nothing_beside_it() {
+        let clock = Clock::frozen_at(Timestamp(1_000));
+        let within = ahead_by(60, async {
+            let beside = clock.clone();
+            let beside = tokio::spawn(async move { beside.now() }).await.unwrap();
+            clock.advance(5);
+            (clock.now(), clock.ahead() < 0, beside)
+        });
+        assert_eq!(within.await, (Timestamp(1_065), true, Timestamp(1_000)));
+        assert_eq!(clock.now(), Timestamp(1_005), "moved by what moved it, and not by being ahead");
+    }
+}
