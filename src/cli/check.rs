@@ -119,7 +119,7 @@ impl Findings {
         }
         answer("database: fine");
         if let Some(master) = master {
-            let keys = Registry::new(store.clone(), master, Vec::new(), None, None, Randomness::default()).await;
+            let keys = Registry::of_store(store.clone(), master).await;
             self.say("signing keys", keys.map(drop).map_err(|error| vec![error.to_string()]));
         }
         Some(store)

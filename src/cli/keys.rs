@@ -9,7 +9,6 @@ use crate::config::{Purpose, Settings};
 use crate::domain::time::Timestamp;
 use crate::oauth::keys::ALGORITHMS;
 use crate::oauth::registry::Registry;
-use crate::randomness::Randomness;
 use crate::store::Store;
 use crate::store::keys::SigningKey;
 
@@ -64,6 +63,5 @@ async fn retire(kid: &str, settings: &Settings, store: &Store) -> Result<(), Fai
 }
 
 async fn registry(settings: &Settings, store: &Store) -> Result<Registry, Failure> {
-    Ok(Registry::new(store.clone(), &settings.obtain_master_key()?, Vec::new(), None, None, Randomness::default())
-        .await?)
+    Ok(Registry::of_store(store.clone(), &settings.obtain_master_key()?).await?)
 }

@@ -58,10 +58,8 @@ struct LoginCookie {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "HandsFree")]
 struct Shown {
-    /// Whether a `login_hint` signs its person in, and a click does where there is none.
-    auto_login: bool,
-    /// What becomes of a request for consent.
-    consent: Consent,
+    #[serde(flatten)]
+    policy: Policy,
     /// Whether clients and users that nobody knows are made.
     permissive: bool,
 }
@@ -150,8 +148,7 @@ async fn set_policy(Extension(desk): Extension<Arc<Desk>>, Input(change): Input<
 }
 
 fn shown(realm: &Realm) -> Shown {
-    let Policy { auto_login, consent } = realm.app.policy();
-    Shown { auto_login, consent, permissive: realm.provider.sign_in().is_permissive() }
+    Shown { policy: realm.app.policy(), permissive: realm.provider.sign_in().is_permissive() }
 }
 
 /// The user of an id, a user name or an e-mail address; made where nobody is called so and whoever is named is accepted.

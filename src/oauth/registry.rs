@@ -54,6 +54,11 @@ struct Inner {
 }
 
 impl Registry {
+    /// The keys and clients of a store for a command, without those of settings and dialects.
+    pub async fn of_store(store: Store, master: &MasterKey) -> Result<Self, Internal> {
+        Self::new(store, master, Vec::new(), None, None, Randomness::default()).await
+    }
+
     /// Reads the keys, which are there. `own` are clients that go with the settings and are no documents; `defaults` hold for all.
     pub async fn new(
         store: Store,

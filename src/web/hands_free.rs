@@ -27,7 +27,6 @@ const PEOPLE: i64 = 50;
 
 /// What is done without asking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "HandsFree")]
 pub struct Policy {
     /// Whether a `login_hint` signs its person in, and a click does where there is none.
     pub auto_login: bool,

@@ -60,12 +60,10 @@ impl<T: Template> Page<T> {
     /// And from there on to origins of the client, as its document lists them.
     pub(crate) fn onward(mut self, client: &Client) -> Self {
         self.form_targets.extend(client.document.allowed_origins.iter().filter_map(|listed| {
-            match listed.split_once("://*.") {
+            match listed.contains("://*.") {
                 // A policy writes them as the document does.
-                Some((scheme, parent)) => {
-                    Some(format!("{scheme}://*.{}", origin(&format!("{scheme}://{parent}"))?.split_once("://")?.1))
-                }
-                None => origin(listed),
+                true => Some(origin(&listed.replacen("://*.", "://", 1))?.replacen("://", "://*.", 1)),
+                false => origin(listed),
             }
         }));
         self.form_targets.sort();

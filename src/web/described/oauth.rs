@@ -1,5 +1,4 @@
 //! The endpoints of the protocol.
-#![allow(clippy::enum_glob_use, reason = "lists of codes are read for the codes")]
 
 use serde_json::json;
 
@@ -8,7 +7,12 @@ use crate::domain::client::{GrantType, JWT_BEARER};
 use crate::domain::response_type::{RESPONSE_TYPES, ResponseMode};
 use crate::domain::scope::OPENID;
 use crate::domain::user::CLAIM_SCOPES;
-use crate::oauth::ErrorCode::{self, *};
+use crate::oauth::ErrorCode::{
+    self, AccessDenied, AccountSelectionRequired, ConsentRequired, InsufficientScope, InteractionRequired,
+    InvalidClient, InvalidGrant, InvalidRequest, InvalidRequestObject, InvalidRequestUri, InvalidScope, InvalidTarget,
+    InvalidToken, LoginRequired, RegistrationNotSupported, TemporarilyUnavailable, UnauthorizedClient,
+    UnmetAuthenticationRequirements, UnsupportedGrantType, UnsupportedResponseType,
+};
 use crate::oauth::authorize::PROMPTS;
 use crate::oauth::discovery::paths;
 use crate::oauth::introspect::Introspection;
@@ -21,6 +25,8 @@ use crate::web::body::PROTOCOL_BODY;
 
 /// The media type of forms.
 const FORM: &str = "application/x-www-form-urlencoded";
+/// The media types of protocol parameters.
+const MEDIA: [&str; 3] = [FORM, JSON, "text/yaml"];
 
 /// The path of an endpoint, by the name of its metadata.
 pub(super) fn canonical(endpoint: &str) -> &'static str {
@@ -55,7 +61,7 @@ pub(in crate::web) fn authorize(operation: Operation<'_>) -> Operation<'_> {
 /// `POST` of the authorization endpoint
 pub(in crate::web) fn authorize_post(operation: Operation<'_>) -> Operation<'_> {
     let named = operation.named(PROTOCOL, "authorizeByPost", "The same by a form (OpenID Connect Core §3.1.2.1)");
-    form(authorization(named), authorization_request(), &[FORM, JSON, "text/yaml"])
+    form(authorization(named), authorization_request())
 }
 
 fn authorization(operation: Operation<'_>) -> Operation<'_> {
@@ -159,7 +165,7 @@ pub(in crate::web) fn token(operation: Operation<'_>) -> Operation<'_> {
             json!({ "type": "object", "description": "Aidbox's: the person, where token_response_userinfo says so." }),
         ),
     ]);
-    form(named, members, &[FORM, JSON, "text/yaml"]).answers_with(200, "The tokens.", JSON, &answer).refuses(&[
+    form(named, members).answers_with(200, "The tokens.", JSON, &answer).refuses(&[
         InvalidRequest,
         InvalidGrant,
         InvalidScope,
@@ -215,7 +221,7 @@ pub(in crate::web) fn introspect(operation: Operation<'_>) -> Operation<'_> {
     let inactive = json!({
         "type": "object", "properties": { "active": { "const": false } }, "required": ["active"], "additionalProperties": false,
     });
-    form(named, members, &[FORM, JSON, "text/yaml"])
+    form(named, members)
         .answers_with(200, "What may be told.", JSON, &json!({ "anyOf": [active, inactive] }))
         .refuses(&[InvalidRequest, InvalidClient, TemporarilyUnavailable])
 }
@@ -231,7 +237,7 @@ pub(in crate::web) fn revoke(operation: Operation<'_>) -> Operation<'_> {
         .named(PROTOCOL, "revoke", "Ends a token (RFC 7009)")
         .explained("A token that is unknown, dead or another client's changes nothing, and is no error.")
         .proven_by(&[(CLIENT, &[]), ("", &[])]);
-    form(named, members, &[FORM, JSON, "text/yaml"]).answers(200, "It is worth nothing now.").refuses(&[
+    form(named, members).answers(200, "It is worth nothing now.").refuses(&[
         InvalidRequest,
         InvalidClient,
         TemporarilyUnavailable,
@@ -248,7 +254,7 @@ pub(in crate::web) fn logout(operation: Operation<'_>) -> Operation<'_> {
 pub(in crate::web) fn logout_post(operation: Operation<'_>) -> Operation<'_> {
     let named =
         operation.named(PROTOCOL, "logoutByPost", "The same by a form, of a client or of the confirmation page");
-    form(signs_out(named), logout_request(), &[FORM, JSON, "text/yaml"])
+    form(signs_out(named), logout_request())
 }
 
 fn signs_out(operation: Operation<'_>) -> Operation<'_> {
@@ -290,13 +296,13 @@ pub(in crate::web) fn check_session_post(operation: Operation<'_>) -> Operation<
     ];
     let named =
         operation.named(PROTOCOL, "compareSession", "Compares for the frame's script, in browsers that cannot hash");
-    form(named, members, &[FORM, JSON, "text/yaml"])
+    form(named, members)
         .answers_with(200, "How it compares.", "text/plain", &word(&["unchanged", "changed", "error"], ""))
         .refuses(&[InvalidRequest])
 }
 
 /// A body of protocol parameters.
-fn form<'a>(operation: Operation<'a>, members: Vec<Member>, media: &[&str]) -> Operation<'a> {
+fn form(operation: Operation<'_>, members: Vec<Member>) -> Operation<'_> {
     let needed = members.iter().any(|member| member.required);
     let too_large_on = match operation.path() {
         path if path == canonical("authorization_endpoint") || path == canonical("end_session_endpoint") => "text/html",
@@ -306,7 +312,7 @@ fn form<'a>(operation: Operation<'a>, members: Vec<Member>, media: &[&str]) -> O
         JSON => error(&[InvalidRequest.as_str()]),
         _ => json!({ "type": "string" }),
     };
-    operation.body(media, &object(limited(members)), needed).answers_with(413, &too_large(), too_large_on, &schema)
+    operation.body(&MEDIA, &object(limited(members)), needed).answers_with(413, &too_large(), too_large_on, &schema)
 }
 
 fn too_large() -> String {

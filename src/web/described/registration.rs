@@ -1,12 +1,14 @@
 //! Dynamic registration (RFC 7591) and its management (RFC 7592).
-#![allow(clippy::enum_glob_use, reason = "lists of codes are read for the codes")]
 
 use serde_json::{Value, json};
 
 use super::{REGISTRATION, REGISTRATION_TOKEN, Refuses, TOKEN, error};
 use crate::domain::client_metadata;
 use crate::domain::scope::ADMIN;
-use crate::oauth::ErrorCode::{self, *};
+use crate::oauth::ErrorCode::{
+    self, InvalidClientMetadata, InvalidRedirectUri, InvalidSoftwareStatement, InvalidToken, TemporarilyUnavailable,
+    UnapprovedSoftwareStatement,
+};
 use crate::openapi::operation::JSON;
 use crate::openapi::schema::{required, text, uri, whole};
 use crate::openapi::{Operation, Place};
